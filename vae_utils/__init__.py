@@ -1,0 +1,47 @@
+"""Variational autoencoders and posterior collapse, measured.
+
+The modules read in this order: params, data, densities, likelihoods, networks,
+schedules, model, recording, diagnostics, runs, figures.
+"""
+
+from vae_utils import figures, schedules
+from vae_utils.data import Images, load_images
+from vae_utils.diagnostics import (
+    active_units,
+    elbo,
+    importance_weighted_bound,
+    kl_per_unit,
+    mse,
+    mutual_information,
+)
+from vae_utils.likelihoods import Bernoulli, Gaussian
+from vae_utils.model import VAE
+from vae_utils.networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+from vae_utils.params import Params, seed_from_environment
+from vae_utils.recording import Recorder
+from vae_utils.runs import Run, train
+
+__all__ = [
+    "VAE",
+    "Bernoulli",
+    "Gaussian",
+    "Images",
+    "Params",
+    "Recorder",
+    "Run",
+    "active_units",
+    "conv_decoder",
+    "conv_encoder",
+    "elbo",
+    "figures",
+    "importance_weighted_bound",
+    "kl_per_unit",
+    "load_images",
+    "mlp_decoder",
+    "mlp_encoder",
+    "mse",
+    "mutual_information",
+    "schedules",
+    "seed_from_environment",
+    "train",
+]

@@ -1,0 +1,54 @@
+"""Checks that several public functions share; each says what was wrong and what is accepted."""
+
+import numpy as np
+
+
+def check_images(images, image_shape=None, name="images"):
+    """Return `images` as float32, or say why they are not images.
+
+    Args:
+        images: array of shape (n, height, width, channels), floats in [0, 1].
+        image_shape: the (height, width, channels) that is needed, if any.
+        name: how the message calls the array.
+
+    Raises:
+        ValueError: on a wrong shape, dtype or range, on no image, or on NaN.
+    """
+    images = np.asarray(images)
+    wanted = "(n, height, width, channels)" if image_shape is None else f"(n, *{image_shape})"
+    fits = images.ndim == 4 and (image_shape is None or images.shape[1:] == tuple(image_shape))
+    if not fits:
+        raise ValueError(f"{name} must have shape {wanted}; got {images.shape}")
+    if len(images) == 0:
+        raise ValueError(f"{name} must hold at least one image; got none")
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            f"{name} must be floats in [0, 1]; got {images.dtype}. "
+            "load_images(array) converts bytes from 0 to 255"
+        )
+    low, high = float(images.min()), float(images.max())
+    # NaN compares false with everything, so it ends up here as well.
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"{name} must lie in [0, 1] without NaN; got values from {low} to {high}")
+    return images.astype("float32", copy=False)
+
+
+def check_codes(codes, latent_size):
+    """Return latent `codes` as float32 of shape (n, latent_size).
+
+    Raises:
+        ValueError: on a wrong shape or on values that are not finite.
+    """
+    codes = np.asarray(codes, "float32")
+    if codes.ndim != 2 or codes.shape[1] != latent_size:
+        raise ValueError(f"codes must have shape (n, {latent_size}); got {codes.shape}")
+    if not np.isfinite(codes).all():
+        raise ValueError("codes must be finite; got NaN or infinity")
+    return codes
+
+
+def check_at_least(name, value, low):
+    """Raise a ValueError unless the number `value` is at least `low`."""
+    if not value >= low or not np.isfinite(value):
+        raise ValueError(f"{name} must be a finite number of at least {low}; got {value}")
+    return value

@@ -1,0 +1,241 @@
+"""Images in: float32 (n, 28, 28, 1) in [0, 1], their labels, and where they came from."""
+
+import hashlib
+import os
+import threading
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from scipy import ndimage
+from sklearn.datasets import load_digits
+
+from vae_utils.checks import check_images
+
+MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+# SHA-256 of each array's bytes in C order, whatever file it came in. The images
+# and labels are those of the original IDX files.
+MNIST_SHA256 = {
+    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+}
+SOURCES = ("auto", "mnist", "digits")
+# Longer than any reachable server takes to answer, short enough to wait for.
+NETWORK_PATIENCE_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images split into training and test.
+
+    Attributes:
+        train, test: float32 arrays (n, height, width, channels) in [0, 1].
+        train_labels, test_labels: whole numbers (n,), or None without labels.
+        name: "mnist", "digits" or "own".
+        origin: where they came from, in words.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    train_labels: np.ndarray | None
+    test_labels: np.ndarray | None
+    name: str
+    origin: str
+
+    def __str__(self):
+        return (
+            f"Data: {self.name}, {len(self.train):,} training and {len(self.test):,} test "
+            f"images, {self.origin}."
+        )
+
+
+class _Unavailable(Exception):
+    """MNIST can't be had from one place; the message says why."""
+
+
+def load_images(source=None, folder=None) -> Images:
+    """Load images, and print one line that says which and why.
+
+    `auto` takes MNIST from the folder that is named, else from the Keras
+    cache, else from the network; where none of them has it, the handwritten
+    digits that come with scikit-learn.
+
+    Args:
+        source: "auto", "mnist" (or an error), "digits", or an array of your own
+            of shape (n, h, w) or (n, h, w, c), bytes or floats in [0, 1]; a
+            tenth of it becomes the test images. Default: the environment
+            variable `VAE_DATASET`, else "auto".
+        folder: a folder that holds `mnist.npz`. Default: the environment
+            variable `VAE_DATA_DIR`.
+
+    Raises:
+        ValueError: on an unknown source, a bad array, a folder without a good
+            `mnist.npz`, or if "mnist" is asked for and can't be had.
+    """
+    if source is not None and not isinstance(source, str):
+        images = _own(source)
+    else:
+        source = source or os.environ.get("VAE_DATASET") or "auto"
+        if source not in SOURCES:
+            raise ValueError(f"source must be one of {SOURCES} or an array; got {source!r}")
+        folder = folder or os.environ.get("VAE_DATA_DIR")
+        images = _digits("as asked for") if source == "digits" else _mnist(source, folder)
+    print(images)
+    return images
+
+
+# ---- MNIST -------------------------------------------------------------------
+
+
+def _mnist(source, folder):
+    if folder:
+        # Who names a folder wants what is in it: never something else instead.
+        try:
+            return _mnist_images(_read_mnist(Path(folder) / "mnist.npz"), f"from {folder}")
+        except _Unavailable as error:
+            raise ValueError(f"{error}. VAE_DATA_DIR must hold a good mnist.npz") from None
+    reasons = []
+    for place, origin in ((_from_cache, "from the Keras cache"), (_from_network, "downloaded")):
+        try:
+            return _mnist_images(place(), origin)
+        except _Unavailable as error:
+            reasons.append(str(error))
+    why = "; ".join(reasons)
+    if source == "mnist":
+        raise ValueError(f"MNIST can't be had: {why}. Name a folder with VAE_DATA_DIR")
+    return _digits(f"because MNIST can't be had: {why}")
+
+
+def _cache_file():
+    return Path(keras.config.keras_home()) / "datasets" / "mnist.npz"
+
+
+def _from_cache():
+    return _read_mnist(_cache_file())
+
+
+def _from_network():
+    if not _answers(MNIST_URL):
+        raise _Unavailable("the network does not answer")
+    try:
+        path = keras.utils.get_file(
+            "mnist.npz", MNIST_URL, cache_subdir="datasets", force_download=True
+        )
+    except Exception as error:  # get_file raises plain Exception
+        raise _Unavailable(f"the download failed ({error})") from None
+    try:
+        return _read_mnist(Path(path))
+    except _Unavailable:
+        Path(path).unlink(missing_ok=True)
+        raise
+
+
+def _answers(url):
+    """Does the server answer soon? Name look-ups have no time limit, so ask in a thread."""
+    answered = []
+
+    def ask():
+        try:
+            request = urllib.request.Request(url, method="HEAD")
+            with urllib.request.urlopen(request, timeout=NETWORK_PATIENCE_SECONDS):
+                answered.append(True)
+        except (OSError, ValueError):
+            pass
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(NETWORK_PATIENCE_SECONDS)
+    return bool(answered)
+
+
+def _read_mnist(path):
+    """The four arrays of an `mnist.npz`, only if each is what it should be."""
+    if not path.is_file():
+        raise _Unavailable(f"there is no {path}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: np.ascontiguousarray(archive[name]) for name in MNIST_SHA256}
+    except Exception as error:  # a damaged zip fails in many ways
+        raise _Unavailable(f"{path} is damaged ({error})") from None
+    for name, wanted in MNIST_SHA256.items():
+        if hashlib.sha256(arrays[name]).hexdigest() != wanted:
+            raise _Unavailable(f"{path} is damaged (the checksum of {name} is wrong)")
+    return arrays
+
+
+def _mnist_images(arrays, origin):
+    return Images(
+        _to_unit(arrays["x_train"]),
+        _to_unit(arrays["x_test"]),
+        arrays["y_train"].astype(int),
+        arrays["y_test"].astype(int),
+        "mnist",
+        origin,
+    )
+
+
+def _to_unit(pixels):
+    """Bytes (n, h, w) to float32 (n, h, w, 1) in [0, 1]."""
+    return (pixels / np.float32(255))[..., np.newaxis]
+
+
+# ---- the embedded default ----------------------------------------------------
+
+# Copies of each digit; with the shifts and rotations of _placed all differ.
+TRAIN_COPIES, TEST_COPIES = 20, 10
+
+
+def _digits(why):
+    """scikit-learn's 8×8 digits, drawn like MNIST: 20×20 inside of 28×28."""
+    small, labels = load_digits(return_X_y=True)
+    small = small.reshape(-1, 8, 8) / 16.0
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(small))
+    # Split before making copies, so that no test digit was seen in training.
+    test, train = order[: len(order) // 5], order[len(order) // 5 :]
+    train_rows, test_rows = np.repeat(train, TRAIN_COPIES), np.repeat(test, TEST_COPIES)
+    rng.shuffle(train_rows)
+    rng.shuffle(test_rows)
+    return Images(
+        np.stack([_placed(small[row], rng) for row in train_rows]),
+        np.stack([_placed(small[row], rng) for row in test_rows]),
+        labels[train_rows],
+        labels[test_rows],
+        "digits",
+        f"shipped with scikit-learn, {why}",
+    )
+
+
+def _placed(digit, rng):
+    """One 8×8 digit as a (28, 28, 1) image, a little shifted and rotated."""
+    angle = rng.uniform(-0.2, 0.2)
+    shift = rng.uniform(-1.5, 1.5, size=2)
+    scale = 8 / 20
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    offset = 3.5 - turn @ (13.5 + shift)
+    large = ndimage.affine_transform(digit, turn, offset, (28, 28), order=3, mode="constant")
+    # The spline blurs the strokes; stretching the contrast makes them crisp again.
+    return np.clip(2.0 * large - 0.5, 0, 1).astype("float32")[..., np.newaxis]
+
+
+# ---- the user's own ----------------------------------------------------------
+
+
+def _own(array):
+    array = np.asarray(array)
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    if array.dtype == np.uint8:
+        array = array / np.float32(255)
+    array = check_images(array, name="the array of images")
+    if len(array) < 2:
+        raise ValueError("at least two images are needed: one to train on, one to test on; got 1")
+    order = np.random.default_rng(0).permutation(len(array))
+    tests = max(1, len(array) // 10)
+    return Images(
+        array[order[tests:]], array[order[:tests]], None, None, "own", "from an array of your own"
+    )

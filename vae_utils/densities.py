@@ -1,0 +1,54 @@
+"""Log-densities and divergences as pure functions, in nats.
+
+All of them take NumPy arrays or tensors, broadcast, and return one value per
+element; the caller sums over the axes that belong to one image or one code.
+"""
+
+import math
+
+from keras import ops
+
+
+def normal_log_density(value, mean, log_std):
+    """ln N(value; mean, exp(log_std)²), elementwise.
+
+    Args:
+        value, mean, log_std: arrays that broadcast together.
+
+    Returns:
+        The log-density in nats, of the broadcast shape.
+    """
+    scaled = (value - mean) * ops.exp(-log_std)
+    return -0.5 * ops.square(scaled) - log_std - 0.5 * math.log(2 * math.pi)
+
+
+def bernoulli_log_density(value, logits):
+    """ln Bernoulli(value; sigmoid(logits)), elementwise.
+
+    `value` may lie anywhere in [0, 1]. Only for 0 and 1 is this the log of a
+    probability; in between it is minus the cross-entropy.
+
+    Args:
+        value: array in [0, 1].
+        logits: array that broadcasts with `value`.
+
+    Returns:
+        Nats, of the broadcast shape.
+    """
+    # v·ln σ(a) + (1 − v)·ln(1 − σ(a)) = v·a − softplus(a), stable for any a.
+    return value * logits - ops.softplus(logits)
+
+
+def kl_to_standard_normal(mean, log_std):
+    """KL(N(mean, exp(log_std)²) ‖ N(0, 1)), elementwise.
+
+    Kingma & Welling 2013 (arXiv 1312.6114), appendix B, written with the log
+    of the standard deviation.
+
+    Args:
+        mean, log_std: arrays that broadcast together.
+
+    Returns:
+        Nats, of the broadcast shape, never negative.
+    """
+    return 0.5 * (ops.square(mean) + ops.exp(2.0 * log_std) - 1.0 - 2.0 * log_std)

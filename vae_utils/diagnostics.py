@@ -1,0 +1,109 @@
+"""Collapse in numbers. All take a model and images, and return nats where it says so."""
+
+import numpy as np
+from keras import ops
+from scipy.special import logsumexp
+
+from vae_utils.checks import check_at_least, check_images
+from vae_utils.densities import kl_to_standard_normal, normal_log_density
+from vae_utils.model import in_batches
+
+# A unit is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2).
+ACTIVE_VARIANCE = 0.01
+
+
+def kl_per_unit(vae, images):
+    """KL(q(z_i|x) ‖ p(z_i)) of each latent unit, averaged over images: (latent_size,), nats."""
+    mean, std = vae.encode(images)
+    return ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std))).mean(axis=0)
+
+
+def active_units(vae, images):
+    """The number of latent units whose posterior mean varies over the images.
+
+    Unit i is active if Var_x(E[z_i|x]) > 0.01 (Burda et al. 2016, arXiv 1509.00519).
+    """
+    mean, _ = vae.encode(images)
+    return int((mean.var(axis=0) > ACTIVE_VARIANCE).sum())
+
+
+def _posterior_samples(vae, images, seed):
+    """One code per image, and the posterior's mean and log standard deviation."""
+    mean, std = vae.encode(images)
+    noise = np.random.default_rng(seed).standard_normal(mean.shape, "float32")
+    return mean + std * noise, mean, np.log(std)
+
+
+def _log_likelihood(vae, images, codes):
+    """ln p(x|z) of each image and its code: (n,), nats."""
+    return in_batches(lambda x, z: vae.likelihood.log_prob(x, vae.decoder(z)), images, codes)
+
+
+def elbo(vae, images, seed=0):
+    """The evidence lower bound, averaged over images, in nats.
+
+    One posterior sample per image and the KL in closed form; always at KL
+    weight 1, whatever weight the model was trained with.
+    """
+    images = check_images(images, vae.image_shape)
+    codes, mean, log_std = _posterior_samples(vae, images, seed)
+    log_likelihood = _log_likelihood(vae, images, codes)
+    kl = ops.sum(kl_to_standard_normal(mean, log_std), axis=1)
+    return float(ops.mean(log_likelihood - kl))
+
+
+def mse(vae, images, seed=0):
+    """Squared error per pixel of the reconstructions from one posterior sample per image."""
+    images = check_images(images, vae.image_shape)
+    codes, _, _ = _posterior_samples(vae, images, seed)
+    return float(np.square(vae.decode(codes) - images).mean())
+
+
+def mutual_information(vae, images, seed=0):
+    """Estimate of I_q(x; z), in nats: how much a code says about which image it came from.
+
+    The mean of ln q(z|x) − ln q(z), with q(z) the mixture over these same
+    images (Hoffman & Johnson 2016; Dieng et al. 2019). It can't exceed
+    ln(number of images), so use enough of them.
+    """
+    mean, std = (a.astype("float64") for a in vae.encode(images))
+    rng = np.random.default_rng(seed)
+    codes = mean + std * rng.standard_normal(mean.shape)
+
+    def log_density(code):
+        """ln q(code|x) for every image x."""
+        scaled = (code - mean) / std
+        return -0.5 * np.square(scaled).sum(1) - np.log(std).sum(1)
+
+    # The factor (2π)^(−L/2) is in both terms and cancels.
+    total = 0.0
+    for index, code in enumerate(codes):
+        log_densities = log_density(code)
+        total += log_densities[index] - (logsumexp(log_densities) - np.log(len(codes)))
+    return total / len(codes)
+
+
+def importance_weighted_bound(vae, images, samples=100, seed=0):
+    """The IWAE bound ln (1/K) Σ p(x, z_k) / q(z_k|x), averaged over images, in nats.
+
+    Rises from the ELBO at K = 1 towards ln p(x) (Burda et al. 2016, equation 8).
+
+    Args:
+        samples: K, at least 1.
+
+    Raises:
+        ValueError: if `samples` is below 1, or on bad images.
+    """
+    samples = int(check_at_least("samples", samples, 1))
+    images = check_images(images, vae.image_shape)
+    mean, std = vae.encode(images)
+    rng = np.random.default_rng(seed)
+    log_weights = np.empty((samples, len(images)))
+    for k in range(samples):
+        codes = mean + std * rng.standard_normal(mean.shape, "float32")
+        log_likelihood = _log_likelihood(vae, images, codes)
+        log_ratio = normal_log_density(codes, 0.0, 0.0) - normal_log_density(
+            codes, mean, np.log(std)
+        )
+        log_weights[k] = log_likelihood + ops.convert_to_numpy(ops.sum(log_ratio, axis=1))
+    return float((logsumexp(log_weights, axis=0) - np.log(samples)).mean())

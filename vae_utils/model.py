@@ -1,0 +1,234 @@
+"""The variational autoencoder: its objective, and nothing that Keras already does."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from vae_utils import schedules
+from vae_utils.checks import check_codes, check_images
+from vae_utils.densities import kl_to_standard_normal
+from vae_utils.likelihoods import Gaussian, pixel_means
+
+# Enough images at a time to keep two cores busy, few enough for little memory.
+EVALUATION_BATCH = 1000
+
+
+def in_batches(function, *arrays):
+    """`function` on a thousand rows at a time; its results, put together as NumPy arrays."""
+    starts = range(0, len(arrays[0]), EVALUATION_BATCH)
+    pieces = [function(*(a[s : s + EVALUATION_BATCH] for a in arrays)) for s in starts]
+    if isinstance(pieces[0], (tuple, list)):
+        return tuple(np.concatenate(column) for column in zip(*pieces))
+    return np.concatenate(pieces)
+
+
+@keras.saving.register_keras_serializable("vae_utils")
+class Sampling(keras.layers.Layer):
+    """The reparameterisation trick: mean + exp(log_std) · noise.
+
+    Mean and standard deviation are deterministic and have gradients; the noise
+    enters from outside (Kingma & Welling 2013, section 2.4).
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, mean, log_std):
+        noise = keras.random.normal(ops.shape(mean), seed=self.seed_generator)
+        return mean + ops.exp(log_std) * noise
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("vae_utils")
+class VAE(keras.Model):
+    """A variational autoencoder that compiles, fits, saves and loads like any Keras model.
+
+    Trained on −E[ln p(x|z)] + weight · KL(q(z|x) ‖ p(z)), with one sample of z
+    per image, averaged over the batch (Kingma & Welling 2013, equation 3; the
+    weight is Bowman et al. 2016, section 3.1). At weight 1 this is the negative
+    ELBO, at weight 0 an autoencoder with noise.
+
+    Its metrics: `loss`, `reconstruction` (−ln p(x|z), nats), `kl` (nats, summed
+    over the latent units), `kl_weight`, `elbo` (nats, always at weight 1) and
+    `mse` (per pixel). During an epoch Keras shows their running means.
+
+    Args:
+        encoder: Keras model, images (n, h, w, c) to mean and log standard
+            deviation, each (n, latent_size).
+        decoder: Keras model, codes (n, latent_size) to logits (n, h, w, c).
+        likelihood: `Gaussian(variance)` or `Bernoulli()`.
+        kl_weight: a number of at least 0, or a schedule from `vae_utils.schedules`.
+        seed: of the noise that the posterior is sampled with.
+
+    Raises:
+        ValueError: if encoder and decoder do not fit together, or on a bad weight.
+    """
+
+    def __init__(
+        self, encoder, decoder, likelihood=None, kl_weight=1.0, seed=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if len(encoder.outputs) != 2:
+            raise ValueError(
+                "the encoder must return mean and log standard deviation; "
+                f"got {len(encoder.outputs)} outputs"
+            )
+        if encoder.outputs[0].shape != decoder.inputs[0].shape:
+            raise ValueError(
+                f"the encoder returns codes of shape {encoder.outputs[0].shape}, "
+                f"but the decoder takes {decoder.inputs[0].shape}"
+            )
+        if encoder.inputs[0].shape != decoder.outputs[0].shape:
+            raise ValueError(
+                f"the encoder takes images of shape {encoder.inputs[0].shape}, "
+                f"but the decoder returns {decoder.outputs[0].shape}"
+            )
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = Gaussian() if likelihood is None else likelihood
+        self.kl_weight = schedules.get(kl_weight)
+        self.seed = seed
+        self.sampling = Sampling(seed)
+        # The step at which a QualityGate opened, −1 while it is shut.
+        self.gate_opened_at = self.add_weight(
+            shape=(), dtype="int32", initializer=keras.initializers.Constant(-1), trainable=False
+        )
+        self.trackers = [
+            keras.metrics.Mean(name)
+            for name in ("loss", "reconstruction", "kl", "kl_weight", "elbo", "mse")
+        ]
+        self.built = True
+
+    @property
+    def latent_size(self):
+        return self.encoder.outputs[0].shape[-1]
+
+    @property
+    def image_shape(self):
+        return tuple(self.encoder.inputs[0].shape[1:])
+
+    def call(self, images):
+        """The reconstruction from the posterior mean: pixel means in [0, 1]."""
+        mean, _ = self.encoder(images)
+        return pixel_means(self.decoder(mean))
+
+    # ---- the objective -------------------------------------------------------
+
+    def terms(self, images, training=False):
+        """What the ELBO is made of, with one posterior sample per image.
+
+        Returns:
+            log-likelihood (n,) in nats, KL (n,) in nats, squared error per
+            pixel (n,).
+        """
+        mean, log_std = self.encoder(images, training=training)
+        logits = self.decoder(self.sampling(mean, log_std), training=training)
+        log_likelihood = self.likelihood.log_prob(images, logits)
+        kl = ops.sum(kl_to_standard_normal(mean, log_std), axis=1)
+        squared_error = ops.mean(ops.square(images - pixel_means(logits)), axis=(1, 2, 3))
+        return log_likelihood, kl, squared_error
+
+    def current_kl_weight(self):
+        """The weight of the KL term at the optimizer's step count."""
+        step = ops.cast(self.optimizer.iterations, "int32")
+        if not isinstance(self.kl_weight, schedules.QualityGate):
+            return self.kl_weight(step)
+        weight = self.kl_weight(step - self.gate_opened_at)
+        return ops.where(self.gate_opened_at < 0, 0.0, weight)
+
+    def _open_gate_when_good(self, mse):
+        """Remember the first step whose batch is reconstructed well enough."""
+        good = ops.logical_and(self.gate_opened_at < 0, mse < self.kl_weight.mse)
+        step = ops.cast(self.optimizer.iterations, "int32")
+        self.gate_opened_at.assign(ops.where(good, step, self.gate_opened_at))
+
+    def _objective(self, images, training):
+        """The loss, and all that the metrics need, averaged over the batch."""
+        log_likelihood, kl, squared_error = (
+            ops.mean(term) for term in self.terms(images, training)
+        )
+        weight = self.current_kl_weight()
+        loss = -log_likelihood + weight * kl
+        return loss, {
+            "loss": loss,
+            "reconstruction": -log_likelihood,
+            "kl": kl,
+            "kl_weight": weight,
+            "elbo": log_likelihood - kl,
+            "mse": squared_error,
+        }
+
+    def _track(self, values):
+        for tracker in self.trackers:
+            tracker.update_state(values[tracker.name])
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    def train_step(self, data):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            loss, values = self._objective(images, training=True)
+        variables = self.trainable_variables
+        if isinstance(self.kl_weight, schedules.QualityGate):
+            self._open_gate_when_good(values["mse"])
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return self._track(values)
+
+    def test_step(self, data):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self._track(self._objective(images, training=False)[1])
+
+    def fit(self, x=None, *args, **kwargs):
+        """Keras' `fit`, after a look at the images when they are an array.
+
+        Raises:
+            ValueError: if `x` is an array but not images in [0, 1].
+        """
+        if isinstance(x, np.ndarray):
+            x = check_images(x, self.image_shape, "x")
+        return super().fit(x, *args, **kwargs)
+
+    # ---- NumPy in, NumPy out -------------------------------------------------
+
+    def encode(self, images):
+        """Mean and standard deviation of the posterior, each (n, latent_size)."""
+        images = check_images(images, self.image_shape)
+        mean, log_std = in_batches(self.encoder, images)
+        return mean, np.exp(log_std)
+
+    def decode(self, codes):
+        """Pixel means in [0, 1], shape (n, h, w, c), of codes (n, latent_size)."""
+        codes = check_codes(codes, self.latent_size)
+        return in_batches(lambda some: pixel_means(self.decoder(some)), codes)
+
+    def reconstruct(self, images):
+        """Pixel means from the posterior mean, shape and range of `images`."""
+        return self.decode(self.encode(images)[0])
+
+    def generate(self, count, seed=0):
+        """Pixel means of `count` codes drawn from the prior N(0, I)."""
+        codes = np.random.default_rng(seed).standard_normal((count, self.latent_size))
+        return self.decode(codes)
+
+    # ---- saving --------------------------------------------------------------
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+            "likelihood": serialize(self.likelihood),
+            "kl_weight": serialize(self.kl_weight),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        deserialize = keras.saving.deserialize_keras_object
+        objects = ("encoder", "decoder", "likelihood", "kl_weight")
+        return cls(**{k: deserialize(v) if k in objects else v for k, v in config.items()})

@@ -1,0 +1,85 @@
+"""Every tunable number in one place, with the values of the original analysis."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Params:
+    """The numbers that define a network and its training.
+
+    Change one with `dataclasses.replace(Params(), latent_size=2)` or
+    `Params(latent_size=2)`.
+
+    Attributes:
+        image_shape: height, width and channels of an image.
+        latent_size: number of latent units.
+        conv_filters: filters of each strided convolution of the encoder;
+            the decoder mirrors all but the last one.
+        conv_kernel: side of the square kernels, in pixels.
+        conv_stride: stride of each convolution, in pixels.
+        conv_units: width of the dense layer next to the latent units.
+        mlp_encoder_units: widths of the hidden layers of the feed-forward encoder.
+        mlp_decoder_units: widths of the hidden layers of the feed-forward decoder.
+        log_std_start: log standard deviation of the posterior before training.
+        log_std_bound: the log standard deviation stays within ± this bound.
+        batch_size: images per gradient step.
+        learning_rate: step size of Adam.
+
+    Raises:
+        ValueError: if a number is outside of its range.
+    """
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    latent_size: int = 32
+    conv_filters: tuple[int, ...] = (64, 64)
+    conv_kernel: int = 4
+    conv_stride: int = 2
+    conv_units: int = 256
+    mlp_encoder_units: tuple[int, ...] = (500, 500)
+    mlp_decoder_units: tuple[int, ...] = (500,)
+    log_std_start: float = 0.0
+    log_std_bound: float = 10.0
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+
+    def __post_init__(self):
+        if len(self.image_shape) != 3 or min(self.image_shape) < 1:
+            raise ValueError(
+                "image_shape must be (height, width, channels), each at least 1; "
+                f"got {self.image_shape}"
+            )
+        sizes = {
+            "latent_size": self.latent_size,
+            "conv_kernel": self.conv_kernel,
+            "conv_stride": self.conv_stride,
+            "conv_units": self.conv_units,
+            "batch_size": self.batch_size,
+            "conv_filters": min(self.conv_filters, default=0),
+            "mlp_encoder_units": min(self.mlp_encoder_units, default=1),
+            "mlp_decoder_units": min(self.mlp_decoder_units, default=1),
+        }
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive; got {self.learning_rate}")
+        if not abs(self.log_std_start) < self.log_std_bound:
+            raise ValueError(
+                "log_std_start must lie strictly within ± log_std_bound "
+                f"({self.log_std_bound}); got {self.log_std_start}"
+            )
+
+
+def seed_from_environment(default: int) -> int:
+    """The seed of a notebook: `VAE_SEED` where it is set, else `default`.
+
+    Raises:
+        ValueError: if `VAE_SEED` is not a whole number of at least 0.
+    """
+    text = os.environ.get("VAE_SEED", "").strip()
+    if not text:
+        return default
+    if not text.isdecimal():
+        raise ValueError(f"VAE_SEED must be a whole number of at least 0; got {text!r}")
+    return int(text)

@@ -1,0 +1,104 @@
+"""The callbacks that keep what the figures need, and show how far training is."""
+
+import keras
+import numpy as np
+from keras import ops
+from tqdm import tqdm
+
+from vae_utils.checks import check_at_least, check_images
+from vae_utils.densities import kl_to_standard_normal
+
+
+class Recorder(keras.callbacks.Callback):
+    """Looks at a fixed batch of test images every few steps of training.
+
+    After `fit`, `record` is a dict of arrays whose first axis is the moment:
+
+    - `step` and `kl_weight`;
+    - `kl_per_unit` (moments, latent_size), nats, averaged over the images;
+    - `mse`, per pixel, of the reconstructions from one posterior sample per image;
+    - `mean_low`, `mean_high`, `std_low`, `std_high`: the extremes over all
+      images and latent units;
+    - `reconstructions` and `samples` (moments, pictures, h, w, c): of the
+      first images, and of codes that are drawn from the prior once.
+
+    Args:
+        images: test images (n, h, w, c) in [0, 1].
+        every: gradient steps between two looks.
+        pictures: how many reconstructions and samples to keep.
+
+    Raises:
+        ValueError: on bad images, or if `every` is below 1.
+    """
+
+    def __init__(self, images, every=10, pictures=8):
+        super().__init__()
+        self.images = check_images(images)
+        self.every = int(check_at_least("every", every, 1))
+        self.pictures = int(check_at_least("pictures", pictures, 0))
+        self.record = {}
+        self._moments = []
+
+    def on_train_begin(self, logs=None):
+        rng = np.random.default_rng(0)
+        size = self.model.latent_size
+        self._codes = rng.standard_normal((self.pictures, size), "float32")
+        # The same noise each time, so that only training changes what is seen.
+        self._noise = rng.standard_normal((len(self.images), size), "float32")
+        self._moments = []
+        self._look()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) % self.every == 0:
+            self._look()
+
+    def on_train_end(self, logs=None):
+        self.record = {
+            key: np.stack([moment[key] for moment in self._moments]) for key in self._moments[0]
+        }
+
+    def _look(self):
+        vae = self.model
+        mean, std = vae.encode(self.images)
+        pixels = vae.decode(np.concatenate([mean + std * self._noise, self._codes]))
+        reconstructions = pixels[: len(mean)]
+        kl = ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std)))
+        self._moments.append(
+            {
+                "step": int(vae.optimizer.iterations),
+                "kl_weight": float(vae.current_kl_weight()),
+                "kl_per_unit": kl.mean(axis=0),
+                "mse": np.square(reconstructions - self.images).mean(),
+                "mean_low": mean.min(),
+                "mean_high": mean.max(),
+                "std_low": std.min(),
+                "std_high": std.max(),
+                "reconstructions": reconstructions[: self.pictures],
+                "samples": pixels[len(mean) :],
+            }
+        )
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar over the gradient steps, with the time that is left.
+
+    Written to standard error, which published pages leave out.
+
+    Args:
+        steps: gradient steps of the whole training.
+        description: text in front of the bar.
+    """
+
+    def __init__(self, steps, description="training"):
+        super().__init__()
+        self.steps = steps
+        self.description = description
+
+    def on_train_begin(self, logs=None):
+        self._bar = tqdm(total=self.steps, desc=self.description, unit="step", mininterval=0.5)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update(int(self.model.optimizer.iterations) - self._bar.n)
+
+    def on_train_end(self, logs=None):
+        self._bar.close()

@@ -1,0 +1,81 @@
+"""One training run from its settings: what the experiments of the book repeat."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from vae_utils import networks
+from vae_utils.checks import check_at_least
+from vae_utils.model import VAE
+from vae_utils.params import Params
+from vae_utils.recording import ProgressBar, Recorder
+
+ARCHITECTURES = {
+    "conv": (networks.conv_encoder, networks.conv_decoder),
+    "mlp": (networks.mlp_encoder, networks.mlp_decoder),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model and what was recorded on the way (see `Recorder`)."""
+
+    vae: VAE
+    record: dict[str, np.ndarray]
+
+
+def train(
+    architecture,
+    images,
+    steps,
+    *,
+    likelihood,
+    kl_weight,
+    seed,
+    params=Params(),
+    learning_rate=None,
+    every=10,
+    watch=200,
+) -> Run:
+    """Build a model, train it, and look at it every few steps.
+
+    Equal arguments give equal results, to the last bit, on the same machine.
+
+    Args:
+        architecture: "conv" or "mlp", the two of the original analysis.
+        images: `Images` to train on and to watch.
+        steps: gradient steps.
+        likelihood: `Gaussian(variance)` or `Bernoulli()`.
+        kl_weight: a number or a schedule.
+        seed: of the start values, the order of the images and the noise.
+        params: sizes of the networks, batch size, learning rate.
+        learning_rate: a number or a Keras schedule, in place of `params.learning_rate`.
+        every: gradient steps between two looks.
+        watch: how many test images to look at.
+
+    Raises:
+        ValueError: on an unknown architecture, or steps that `every` doesn't divide.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture must be one of {tuple(ARCHITECTURES)}; got {architecture!r}")
+    check_at_least("steps", steps, 1)
+    if steps % every:
+        raise ValueError(f"every ({every}) must divide steps ({steps})")
+    keras.utils.set_random_seed(seed)
+    encoder, decoder = ARCHITECTURES[architecture]
+    vae = VAE(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
+    vae.compile(
+        optimizer=keras.optimizers.Adam(learning_rate or params.learning_rate),
+        jit_compile=True,
+        steps_per_execution=every,
+    )
+    recorder = Recorder(images.test[:watch], every)
+    vae.fit(
+        images.train,
+        batch_size=params.batch_size,
+        steps_per_epoch=steps,
+        verbose=0,
+        callbacks=[recorder, ProgressBar(steps, f"{architecture}, seed {seed}")],
+    )
+    return Run(vae, recorder.record)
