@@ -13,6 +13,8 @@ from vae_utils.diagnostics import (
     kl_per_unit,
     mse,
     mutual_information,
+    plateau,
+    summary,
 )
 from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.model import VAE
@@ -41,7 +43,9 @@ __all__ = [
     "mlp_encoder",
     "mse",
     "mutual_information",
+    "plateau",
     "schedules",
     "seed_from_environment",
+    "summary",
     "train",
 ]

@@ -107,3 +107,40 @@ def importance_weighted_bound(vae, images, samples=100, seed=0):
         )
         log_weights[k] = log_likelihood + ops.convert_to_numpy(ops.sum(log_ratio, axis=1))
     return float((logsumexp(log_weights, axis=0) - np.log(samples)).mean())
+
+
+def summary(vae, images, seed=0):
+    """The diagnostics of a model on test images, as a dict of numbers.
+
+    `elbo`, `kl`, `mutual_information` in nats, `active_units`, `mse` per pixel.
+    The mutual information takes the first thousand images.
+    """
+    return {
+        "elbo": elbo(vae, images, seed),
+        "kl": float(kl_per_unit(vae, images).sum()),
+        "mutual_information": mutual_information(vae, images[:1000], seed),
+        "active_units": active_units(vae, images),
+        "mse": mse(vae, images, seed),
+    }
+
+
+def plateau(record, mean_image_mse):
+    """First and last step of the plateau on which all reconstructions are the mean image.
+
+    It begins once the error is within 10 % of the mean image's, and ends when
+    the error falls for good below 95 % of it.
+
+    Args:
+        record: of a `Recorder`.
+        mean_image_mse: error of the mean training image on the images that the
+            `Recorder` watched.
+
+    Returns:
+        (begin, end); `end` is None if the plateau lasts until the end.
+    """
+    steps, error = record["step"], record["mse"] / mean_image_mse
+    begin = int(steps[np.argmax(error < 1.1)])
+    high = np.flatnonzero(error >= 0.95)
+    if high[-1] == len(steps) - 1:
+        return begin, None
+    return begin, int(steps[high[-1] + 1])

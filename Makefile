@@ -1,0 +1,78 @@
+# Each target sets itself up: `make book` is all that a fresh clone needs.
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lab links clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+# TensorFlow writes about processors and missing GPUs; the debugger about frozen modules.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PYDEVD_DISABLE_FILE_VALIDATION ?= 1
+# The notebooks run in .venv, whatever kernels the home folder has.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+# Notebooks run in their own folder, where a relative path would mean something else.
+ifneq ($(VAE_DATA_DIR),)
+ifeq ($(findstring ^/,^$(VAE_DATA_DIR)),)
+override VAE_DATA_DIR := $(CURDIR)/$(VAE_DATA_DIR)
+endif
+export VAE_DATA_DIR
+endif
+
+help:
+	@echo "make book   run every notebook and build the book in _build/html"
+	@echo "make test   check the package, the repository and every notebook"
+	@echo "make lab    open the notebooks in JupyterLab"
+	@echo "make links  check the links of the book's pages (needs a network)"
+	@echo "make clean  remove what the other targets made"
+	@echo
+	@echo "VAE_DATA_DIR=folder    take mnist.npz from this folder"
+	@echo "VAE_DATASET=digits     the digits that come with scikit-learn (or: mnist)"
+	@echo "VAE_SEED=1             another seed for every notebook"
+
+# The old pages go first, so that every notebook runs and no page is left over.
+book: $(READY)
+	rm -rf _build
+	$(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
+	@echo
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest --nbmake tests notebooks --nbmake-timeout=1200
+
+lab: $(READY)
+	$(BIN)/jupyter-lab notebooks
+
+# Without running the notebooks: only their links count here.
+links: $(READY)
+	sed 's/execute_notebooks: *force/execute_notebooks: "off"/' _config.yml > .venv/links.yml
+	$(BIN)/jupyter-book build . --config .venv/links.yml --builder linkcheck --path-output .venv/links
+
+clean:
+	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+# ---- the environment ---------------------------------------------------------
+
+# TensorFlow 2.21 has no packages for other versions of Python.
+SUPPORTED := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+$(READY): requirements.txt constraints.txt pyproject.toml
+	@python=; \
+	for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if $$candidate -c '$(SUPPORTED)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "This needs Python 3.11, 3.12 or 3.13 with its venv module, and found: $$(python3 --version 2>&1)." >&2; \
+	  echo "On Debian and Ubuntu, venv is in the package python3-venv." >&2; \
+	  echo "A Python in another place: make book PYTHON=/path/to/python3" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Installing requirements.txt into .venv: once, a few minutes, about 3 GB."; \
+	$$python -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@

@@ -1,0 +1,76 @@
+"""What several test files need: tiny images, a tiny model, and surroundings without surprises."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["MPLBACKEND"] = "Agg"
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from vae_utils import VAE, Gaussian, Params, data, mlp_decoder, mlp_encoder
+
+# TensorFlow is slow the first time it meets a shape, and the machine may be busy.
+settings.register_profile("book", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("book")
+
+
+@pytest.fixture(autouse=True)
+def plain_surroundings(monkeypatch):
+    """No settings of the caller's, no proxy in front of 127.0.0.1, no figure left open."""
+    for name in ("VAE_DATASET", "VAE_DATA_DIR", "VAE_SEED"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "*")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def tiny():
+    """Sizes of networks that train within milliseconds."""
+    return Params(
+        image_shape=(8, 8, 1),
+        latent_size=2,
+        conv_filters=(4, 4),
+        conv_units=8,
+        mlp_encoder_units=(16,),
+        mlp_decoder_units=(16,),
+        batch_size=16,
+    )
+
+
+def bright_bars(count, side=8, seed=0):
+    """Images (count, side, side, 1) in [0, 1]: a bar at some height, and a little noise."""
+    rng = np.random.default_rng(seed)
+    images = rng.uniform(0, 0.1, (count, side, side, 1))
+    rows = rng.integers(0, side - 1, count)
+    for image, row in zip(images, rows):
+        image[row : row + 2] += 0.8
+    return images.astype("float32")
+
+
+@pytest.fixture
+def bars():
+    """64 tiny images."""
+    return bright_bars(64)
+
+
+@pytest.fixture
+def make_vae(tiny):
+    """A function that builds a tiny MLP VAE; equal seeds give equal start values."""
+
+    def make(likelihood=None, kl_weight=1.0, seed=0, params=tiny):
+        keras.utils.set_random_seed(seed)
+        likelihood = likelihood or Gaussian(0.5)
+        return VAE(mlp_encoder(params), mlp_decoder(params), likelihood, kl_weight, seed=seed)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded default, loaded once."""
+    return data.load_images("digits")
