@@ -27,22 +27,22 @@ def test_pixel_means_are_the_sigmoid():
 @pytest.mark.parametrize("variance", [1e-3, 0.5, 1.0, 392.0])
 def test_gaussian_is_the_sum_of_scipys_log_densities(variance):
     expected = stats.norm.logpdf(IMAGES, MEANS, np.sqrt(variance)).sum(axis=(1, 2, 3))
-    np.testing.assert_allclose(log_prob(Gaussian(variance)), expected, rtol=1e-10)
+    np.testing.assert_allclose(log_prob(Gaussian(variance)), expected, rtol=1e-6)
 
 
 def test_variance_one_half_is_minus_the_sum_of_squares():
     rest = log_prob(Gaussian(0.5)) + SQUARES
-    np.testing.assert_allclose(rest, -784 / 2 * np.log(np.pi), rtol=1e-10)
+    np.testing.assert_allclose(rest, -784 / 2 * np.log(np.pi), rtol=1e-6)
 
 
 def test_variance_one_is_minus_half_the_sum_of_squares():
     rest = log_prob(Gaussian()) + SQUARES / 2
-    np.testing.assert_allclose(rest, -784 / 2 * np.log(2 * np.pi), rtol=1e-10)
+    np.testing.assert_allclose(rest, -784 / 2 * np.log(2 * np.pi), rtol=1e-6)
 
 
 def test_variance_392_is_minus_the_mean_squared_error():
     rest = log_prob(Gaussian(392)) + SQUARES / 784
-    np.testing.assert_allclose(rest, -784 / 2 * np.log(784 * np.pi), rtol=1e-10)
+    np.testing.assert_allclose(rest, -784 / 2 * np.log(784 * np.pi), rtol=1e-6)
 
 
 def test_bernoulli_is_minus_keras_cross_entropy_summed():
@@ -86,7 +86,7 @@ def test_gradient_is_that_of_finite_differences(likelihood):
         down[index] -= step
         change = log_prob(likelihood, images, up) - log_prob(likelihood, images, down)
         numeric[index] = change.sum() / (2 * step)
-    np.testing.assert_allclose(tape.gradient(total, variable), numeric, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(tape.gradient(total, variable), numeric, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("likelihood", [Gaussian(0.3), Bernoulli()], ids=["gaussian", "bernoulli"])

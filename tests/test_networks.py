@@ -45,9 +45,7 @@ def test_conv_decoder_is_that_of_the_original_analysis():
 
 
 def test_mlp_nets_are_those_of_the_original_analysis():
-    assert mlp_encoder().count_params() == parameters(
-        (784, 500), (500, 500), (500, 32), (500, 32)
-    )
+    assert mlp_encoder().count_params() == parameters((784, 500), (500, 500), (500, 32), (500, 32))
     assert mlp_decoder().count_params() == parameters((32, 500), (500, 784))
 
 

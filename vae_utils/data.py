@@ -110,12 +110,13 @@ def _mnist(source, folder):
     return _digits(f"because MNIST can't be had: {why}")
 
 
-def _cache_file():
-    return Path(keras.config.keras_home()) / "datasets" / "mnist.npz"
+def _keras_home():
+    """Where Keras keeps its downloads."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
 def _from_cache():
-    return _read_mnist(_cache_file())
+    return _read_mnist(_keras_home() / "datasets" / "mnist.npz")
 
 
 def _from_network():
@@ -123,7 +124,7 @@ def _from_network():
         raise _Unavailable("the network does not answer")
     try:
         path = keras.utils.get_file(
-            "mnist.npz", MNIST_URL, cache_subdir="datasets", force_download=True
+            "mnist.npz", MNIST_URL, cache_dir=_keras_home(), force_download=True
         )
     except Exception as error:  # get_file raises plain Exception
         raise _Unavailable(f"the download failed ({error})") from None

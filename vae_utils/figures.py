@@ -7,6 +7,7 @@ Ito's, which colour-blind readers can tell apart; lines also differ in style.
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
+from IPython import get_ipython
 from matplotlib.ticker import MaxNLocator
 
 # Okabe & Ito 2008.
@@ -27,8 +28,7 @@ def use_style():
     plt.rcParams.update(
         {
             "figure.figsize": (WIDTH, 3.2),
-            "figure.dpi": 110,
-            "savefig.dpi": 200,
+            "figure.dpi": 100,
             # Solid white, so that axes and labels stay dark on light in dark mode.
             "figure.facecolor": "white",
             "savefig.facecolor": "white",
@@ -45,6 +45,10 @@ def use_style():
             "legend.frameon": False,
         }
     )
+    shell = get_ipython()
+    if shell is not None:
+        # Twice the pixels at the same size, for sharp lines on today's screens.
+        shell.run_line_magic("config", "InlineBackend.figure_formats = {'retina'}")
 
 
 def image_rows(rows, labels, brighten=1.0):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vae_utils import networks
 from vae_utils.checks import check_at_least
@@ -23,6 +24,17 @@ class Run:
 
     vae: VAE
     record: dict[str, np.ndarray]
+
+
+def endless_batches(images, batch_size, seed):
+    """Batches of equal size in a new random order each epoch, without an end.
+
+    Only the row numbers are shuffled; the images stay where they are.
+    """
+    pool = tf.constant(images)
+    rows = tf.data.Dataset.range(len(images)).shuffle(len(images), seed=seed).repeat()
+    batches = rows.batch(batch_size).map(lambda chosen: tf.gather(pool, chosen))
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def train(
@@ -72,9 +84,9 @@ def train(
     )
     recorder = Recorder(images.test[:watch], every)
     vae.fit(
-        images.train,
-        batch_size=params.batch_size,
+        endless_batches(images.train, params.batch_size, seed),
         steps_per_epoch=steps,
+        shuffle=False,
         verbose=0,
         callbacks=[recorder, ProgressBar(steps, f"{architecture}, seed {seed}")],
     )

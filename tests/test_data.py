@@ -1,0 +1,485 @@
+"""Images in: from every source, and never from a damaged file."""
+
+import hashlib
+import http.server
+import socket
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from vae_utils import data, load_images
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+RNG = np.random.default_rng(0)
+# As little as MNIST can be, with the shapes and types of the real one.
+SMALL = {
+    "x_train": RNG.integers(0, 256, (30, 28, 28)).astype("uint8"),
+    "y_train": RNG.integers(0, 10, 30).astype("uint8"),
+    "x_test": RNG.integers(0, 256, (10, 28, 28)).astype("uint8"),
+    "y_test": RNG.integers(0, 10, 10).astype("uint8"),
+}
+
+
+def write(folder, **changes):
+    """`mnist.npz` in a folder, with the small arrays or with some of them changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {name: a for name, a in {**SMALL, **changes}.items() if a is not None}
+    np.savez_compressed(folder / "mnist.npz", **arrays)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small_world(request, monkeypatch, tmp_path):
+    """The small arrays count as MNIST, the cache is an empty folder, and no network is there."""
+    if "real_checksums" not in request.fixturenames:
+        sums = {name: hashlib.sha256(a.tobytes()).hexdigest() for name, a in SMALL.items()}
+        monkeypatch.setattr(data, "MNIST_SHA256", sums)
+    (tmp_path / "home").mkdir()
+    # Keras reads the variable when it is imported, and remembers what it said.
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "home"))
+    monkeypatch.setattr(data, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
+    # Few copies of each digit: what is tested doesn't need more.
+    monkeypatch.setattr(data, "TRAIN_COPIES", 2)
+    monkeypatch.setattr(data, "TEST_COPIES", 1)
+
+
+@pytest.fixture
+def real_checksums():
+    """Leave the checksums as they are."""
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "home" / "datasets"
+
+
+def assert_is_small_mnist(images):
+    assert images.name == "mnist"
+    np.testing.assert_allclose(images.train[..., 0] * 255, SMALL["x_train"], atol=1e-4)
+    np.testing.assert_allclose(images.test[..., 0] * 255, SMALL["x_test"], atol=1e-4)
+    np.testing.assert_array_equal(images.train_labels, SMALL["y_train"])
+    np.testing.assert_array_equal(images.test_labels, SMALL["y_test"])
+    assert images.train.dtype == images.test.dtype == np.float32
+    assert images.train_labels.dtype.kind == images.test_labels.dtype.kind == "i"
+
+
+# ---- a folder of the user's ----------------------------------------------------
+
+
+@pytest.mark.parametrize("source", [None, "auto", "mnist"])
+def test_mnist_from_a_folder(tmp_path, capsys, source):
+    folder = write(tmp_path / "mine")
+    assert_is_small_mnist(load_images(source, folder))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"Data: mnist, 30 training and 10 test images, from {folder}."]
+
+
+def test_mnist_from_the_folder_in_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAE_DATA_DIR", str(write(tmp_path / "mine")))
+    assert_is_small_mnist(load_images())
+
+
+def test_the_argument_goes_before_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAE_DATA_DIR", str(tmp_path / "nothing here"))
+    monkeypatch.setenv("VAE_DATASET", "digits")
+    assert_is_small_mnist(load_images("mnist", write(tmp_path / "mine")))
+
+
+def test_the_checksums_are_those_of_the_real_arrays(real_checksums):
+    """Where the real file is at hand it is read; its checksums are published, see shared/data."""
+    published = {
+        "x_train": "741c9888",
+        "y_train": "1feba77c",
+        "x_test": "6d87418d",
+        "y_test": "ddeff807",
+    }
+    assert {name: value[:8] for name, value in data.MNIST_SHA256.items()} == published
+    if (SHARED / "mnist.npz").is_file():
+        images = load_images("mnist", SHARED)
+        assert images.train.shape == (60_000, 28, 28, 1)
+        assert images.test.shape == (10_000, 28, 28, 1)
+        assert (images.train.min(), images.train.max()) == (0, 1)
+        assert images.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+        assert images.test_labels[:5].tolist() == [7, 2, 1, 0, 4]
+        # The mean and the spread that every MNIST tutorial prints.
+        assert images.train.mean() == pytest.approx(0.1307, abs=1e-4)
+        assert images.train.std() == pytest.approx(0.3081, abs=1e-4)
+
+
+# ---- damaged files -------------------------------------------------------------
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def one_pixel_off(path):
+    images = SMALL["x_train"].copy()
+    images[3, 4, 5] ^= 1
+    write(path.parent, x_train=images)
+
+
+DAMAGES = {
+    "a byte flipped": flip_a_byte,
+    "truncated": truncate,
+    "empty": lambda path: path.write_bytes(b""),
+    "a web page": lambda path: path.write_bytes(b"<html>please log in</html>"),
+    "one pixel off": one_pixel_off,
+    "an array missing": lambda path: write(path.parent, y_test=None),
+    "labels exchanged": lambda path: write(path.parent, y_train=SMALL["y_train"][::-1]),
+    "another type": lambda path: write(path.parent, x_train=SMALL["x_train"].astype("float32")),
+    "same bytes, another shape": lambda path: write(
+        path.parent, x_train=SMALL["x_train"].reshape(30, 784)
+    ),
+    "pickled": lambda path: write(path.parent, y_test=SMALL["y_test"].astype(object)),
+}
+damaged = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+
+
+@damaged
+def test_a_damaged_file_in_a_named_folder_is_an_error_that_names_it(tmp_path, damage):
+    path = write(tmp_path / "mine") / "mnist.npz"
+    damage(path)
+    for source in ("auto", "mnist"):
+        with pytest.raises(ValueError, match="is damaged") as caught:
+            load_images(source, path.parent)
+        assert str(path) in str(caught.value)
+        assert "VAE_DATA_DIR" in str(caught.value)
+
+
+@damaged
+def test_a_damaged_file_in_the_cache_is_passed_over_with_the_reason(cache, capsys, damage):
+    damage(write(cache) / "mnist.npz")
+    images = load_images()
+    assert images.name == "digits"
+    (line,) = capsys.readouterr().out.splitlines()
+    assert f"{cache / 'mnist.npz'} is damaged" in line
+    assert "network" in line
+
+
+@pytest.mark.parametrize("source", ["auto", "mnist"])
+def test_a_folder_without_the_file_is_an_error(tmp_path, source):
+    with pytest.raises(ValueError, match="there is no .*mnist.npz"):
+        load_images(source, tmp_path)
+
+
+def test_a_file_of_something_else_is_refused_by_the_real_checksums(tmp_path, real_checksums):
+    with pytest.raises(ValueError, match="checksum of x_train"):
+        load_images("mnist", write(tmp_path / "mine"))
+
+
+# ---- the cache and the network -------------------------------------------------
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Sends one content on 127.0.0.1, and counts what was asked for."""
+
+    daemon_threads = True
+
+    def __init__(self, content, hang_on_get=False):
+        self.content, self.hang_on_get, self.asked = content, hang_on_get, []
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/mnist.npz"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.server.asked.append(self.command)
+        self.send_response(200 if self.server.content else 404)
+        self.send_header("Content-Length", str(len(self.server.content or b"")))
+        self.end_headers()
+
+    def do_GET(self):
+        self.do_HEAD()
+        if self.server.hang_on_get:
+            time.sleep(20)
+        else:
+            self.wfile.write(self.server.content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """A function that makes a content the one to download."""
+    servers = []
+
+    def start(content, **settings):
+        servers.append(Server(content, **settings))
+        monkeypatch.setattr(data, "MNIST_URL", servers[-1].url)
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def good_content(tmp_path):
+    return (write(tmp_path / "to serve") / "mnist.npz").read_bytes()
+
+
+def test_mnist_is_downloaded_once_and_then_comes_from_the_cache(serve, good_content, cache, capsys):
+    server = serve(good_content)
+    images = load_images()
+    assert_is_small_mnist(images)
+    assert images.origin == "downloaded"
+    assert (cache / "mnist.npz").read_bytes() == good_content
+    assert server.asked.count("GET") == 1
+    again = load_images("mnist")
+    assert_is_small_mnist(again)
+    assert again.origin == "from the Keras cache"
+    assert server.asked.count("GET") == 1
+    assert "Data: mnist" in capsys.readouterr().out
+
+
+def test_a_damaged_cache_is_replaced_by_a_good_download(serve, good_content, cache):
+    truncate(write(cache) / "mnist.npz")
+    serve(good_content)
+    assert load_images().origin == "downloaded"
+    assert (cache / "mnist.npz").read_bytes() == good_content
+
+
+@pytest.mark.parametrize("content", ["truncated", "web page"])
+def test_a_damaged_download_is_not_used_and_not_kept(serve, good_content, cache, capsys, content):
+    serve(good_content[:500] if content == "truncated" else b"<html>please log in</html>")
+    assert load_images().name == "digits"
+    assert not (cache / "mnist.npz").exists()
+    assert "is damaged" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="MNIST can't be had.*is damaged.*VAE_DATA_DIR"):
+        load_images("mnist")
+
+
+def test_a_file_that_is_not_on_the_server_is_done_without(serve, capsys):
+    serve(None)
+    assert load_images().name == "digits"
+    assert "because MNIST can't be had" in capsys.readouterr().out
+
+
+def test_without_a_network_the_digits_come_at_once_with_the_reason(capsys):
+    start = time.monotonic()
+    images = load_images()
+    assert time.monotonic() - start < 4
+    assert images.name == "digits"
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "there is no" in line and "the network does not answer" in line
+
+
+@pytest.fixture
+def silent_port():
+    """A port that takes connections and never says a word."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        yield silent.getsockname()[1]
+
+
+def test_a_server_that_never_answers_is_not_waited_for(monkeypatch, silent_port, capsys):
+    monkeypatch.setattr(data, "MNIST_URL", f"http://127.0.0.1:{silent_port}/mnist.npz")
+    start = time.monotonic()
+    assert load_images().name == "digits"
+    assert time.monotonic() - start < 7
+    assert "the network does not answer" in capsys.readouterr().out
+
+
+def test_a_download_that_never_starts_is_not_waited_for(serve, good_content):
+    """As behind a proxy that answers by itself, while the server is out of reach."""
+    serve(good_content, hang_on_get=True)
+    loaded = []
+    thread = threading.Thread(target=lambda: loaded.append(load_images()), daemon=True)
+    thread.start()
+    thread.join(12)
+    assert loaded and loaded[0].name == "digits"
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_server_that_talks_nonsense_is_done_without(monkeypatch, capsys):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/mnist.npz"
+        monkeypatch.setattr(data, "MNIST_URL", url)
+        assert load_images().name == "digits"
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 1
+    assert "Traceback" not in captured.err
+
+
+# ---- which source --------------------------------------------------------------
+
+
+def test_the_environment_forces_a_source(tmp_path, monkeypatch):
+    folder = write(tmp_path / "mine")
+    monkeypatch.setenv("VAE_DATA_DIR", str(folder))
+    monkeypatch.setenv("VAE_DATASET", "digits")
+    assert load_images().name == "digits"
+    assert load_images("mnist").name == "mnist"
+    monkeypatch.setenv("VAE_DATASET", "mnist")
+    assert load_images().name == "mnist"
+    monkeypatch.setenv("VAE_DATASET", "")
+    assert load_images().name == "mnist"
+
+
+def test_mnist_forced_by_the_environment_is_an_error_where_it_cannot_be_had(monkeypatch):
+    monkeypatch.setenv("VAE_DATASET", "mnist")
+    with pytest.raises(ValueError, match="MNIST can't be had"):
+        load_images()
+
+
+@pytest.mark.parametrize("name", ["cifar10", "MNIST", "digit", " "])
+def test_unknown_sources_are_refused_with_the_known_ones(monkeypatch, name):
+    with pytest.raises(ValueError, match="'auto', 'mnist', 'digits'"):
+        load_images(name)
+    monkeypatch.setenv("VAE_DATASET", name)
+    with pytest.raises(ValueError, match="'auto', 'mnist', 'digits'"):
+        load_images()
+
+
+# ---- the embedded digits -------------------------------------------------------
+
+
+def test_digits_have_the_shape_and_the_range_of_mnist(digits):
+    for images, labels in (
+        (digits.train, digits.train_labels),
+        (digits.test, digits.test_labels),
+    ):
+        assert images.shape == (len(labels), 28, 28, 1)
+        assert images.dtype == np.float32
+        assert images.min() == 0 and images.max() == 1
+        assert set(labels) == set(range(10))
+        # No image is empty or full, as a digit that was shifted away would be.
+        assert 0.02 < images.mean(axis=(1, 2, 3)).min()
+        assert images.mean(axis=(1, 2, 3)).max() < 0.5
+        # The margin of MNIST's is nearly black as well.
+        assert images[:, [0, 1, -2, -1]].mean() < 0.02
+    assert len(digits.train) > 20_000
+    assert len(digits.test) > 2_000
+
+
+def test_digits_are_the_same_every_time_and_in_random_order(capsys):
+    first, again = load_images("digits"), load_images("digits")
+    for name in ("train", "test", "train_labels", "test_labels"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    # Copies of one digit don't follow each other.
+    assert np.mean(first.train_labels[1:] == first.train_labels[:-1]) < 0.2
+    assert "Data: digits" in capsys.readouterr().out
+
+
+def test_no_digit_is_in_training_and_in_test(monkeypatch):
+    """With each picture replaced by its own number, the two sides share no number."""
+    count = len(load_digits().data)
+    numbered = np.repeat(np.arange(count)[:, None], 64, axis=1).astype(float)
+    monkeypatch.setattr(data, "load_digits", lambda return_X_y: (numbered, np.arange(count)))
+    monkeypatch.setattr(
+        data, "_placed", lambda digit, rng: np.full((28, 28, 1), digit[0, 0] * 16, "float32")
+    )
+    images = load_images("digits")
+    train, test = (set(np.rint(side[:, 0, 0, 0])) for side in (images.train, images.test))
+    assert not train & test
+    assert train | test == set(range(count))
+    # And each picture still has its own label.
+    np.testing.assert_array_equal(np.rint(images.train[:, 0, 0, 0]), images.train_labels)
+    np.testing.assert_array_equal(np.rint(images.test[:, 0, 0, 0]), images.test_labels)
+    # Every digit counts as often as any other.
+    assert set(np.bincount(images.train_labels)) <= {0, data.TRAIN_COPIES}
+    assert set(np.bincount(images.test_labels)) <= {0, data.TEST_COPIES}
+
+
+def test_copies_of_a_digit_differ():
+    digit = load_digits().images[0] / 16
+    rng = np.random.default_rng(0)
+    copies = [data._placed(digit, rng) for _ in range(3)]
+    assert not np.array_equal(copies[0], copies[1])
+    assert not np.array_equal(copies[1], copies[2])
+
+
+# ---- images of one's own -------------------------------------------------------
+
+
+def test_bytes_become_floats_between_zero_and_one(capsys):
+    array = np.random.default_rng(0).integers(0, 256, (50, 6, 7)).astype("uint8")
+    images = load_images(array)
+    assert images.train.shape == (45, 6, 7, 1)
+    assert images.test.shape == (5, 6, 7, 1)
+    assert images.train.dtype == np.float32
+    assert images.train_labels is None and images.test_labels is None
+    # Every image is on exactly one side.
+    both = np.concatenate([images.train, images.test]) * 255
+    assert sorted(np.rint(both).sum(axis=(1, 2, 3))) == sorted(array.sum(axis=(1, 2)))
+    assert capsys.readouterr().out.startswith("Data: own, 45 training and 5 test images")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_floats_of_any_width_are_taken(dtype):
+    array = np.linspace(0, 1, 20 * 4 * 4 * 3).reshape(20, 4, 4, 3).astype(dtype)
+    images = load_images(array)
+    assert images.train.shape == (18, 4, 4, 3)
+    assert images.train.dtype == images.test.dtype == np.float32
+    both = np.sort(np.concatenate([images.train, images.test]).ravel())
+    np.testing.assert_allclose(both, np.sort(array.ravel()), atol=1e-6)
+
+
+def test_an_array_goes_before_the_environment(monkeypatch):
+    monkeypatch.setenv("VAE_DATASET", "mnist")
+    monkeypatch.setenv("VAE_DATA_DIR", "/nowhere")
+    assert load_images(np.zeros((10, 4, 4))).name == "own"
+
+
+def test_an_own_array_is_split_the_same_way_every_time():
+    array = np.random.default_rng(0).uniform(size=(40, 4, 4))
+    np.testing.assert_array_equal(load_images(array).test, load_images(array).test)
+
+
+def test_two_images_are_enough():
+    images = load_images(np.zeros((2, 4, 4)))
+    assert len(images.train) == len(images.test) == 1
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((1, 4, 4)), "at least two"),
+        (np.zeros((0, 4, 4)), "at least one"),
+        (np.zeros((4, 4)), "shape"),
+        (np.zeros(4), "shape"),
+        (np.zeros((2, 3, 4, 4, 1)), "shape"),
+        (np.full((5, 4, 4), np.nan), "NaN"),
+        (np.full((5, 4, 4), 2.0), r"\[0, 1\]"),
+        (np.full((5, 4, 4), -0.1), r"\[0, 1\]"),
+        (np.zeros((5, 4, 4), int), "int64"),
+        (np.zeros((5, 4, 4), bool), "bool"),
+    ],
+)
+def test_bad_arrays_are_refused_with_the_reason(array, message):
+    with pytest.raises(ValueError, match=message):
+        load_images(array)
+
+
+def test_images_cannot_be_exchanged():
+    with pytest.raises(AttributeError):
+        load_images(np.zeros((10, 4, 4))).train = None

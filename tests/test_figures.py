@@ -1,0 +1,158 @@
+"""Figures from records, without any training."""
+
+import warnings
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from vae_utils import figures
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with mpl.rc_context():
+        figures.use_style()
+        yield
+
+
+@pytest.fixture(autouse=True)
+def warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def a_record(moments, pictures=8, side=8):
+    rng = np.random.default_rng(0)
+    return {
+        "step": 10 * np.arange(moments),
+        "kl_weight": np.ones(moments),
+        "kl_per_unit": rng.uniform(0, 1, (moments, 3)),
+        "mse": rng.uniform(0, 0.1, moments),
+        "mean_low": -rng.uniform(1, 2, moments),
+        "mean_high": rng.uniform(1, 2, moments),
+        "std_low": rng.uniform(0.1, 0.2, moments),
+        "std_high": rng.uniform(0.8, 1, moments),
+        "reconstructions": rng.uniform(size=(moments, pictures, side, side, 1)),
+        "samples": rng.uniform(size=(moments, pictures, side, side, 1)),
+    }
+
+
+def drawn(figure):
+    """The figure, drawn, so that what goes wrong while drawing goes wrong here."""
+    assert isinstance(figure, mpl.figure.Figure)
+    figure.canvas.draw()
+    return figure
+
+
+def shown(axis):
+    """The picture that an axis shows, if any."""
+    return axis.images[0].get_array() if axis.images else None
+
+
+LENGTHS = pytest.mark.parametrize("moments", [1, 2, 3, 40])
+
+
+@LENGTHS
+def test_training_values_draws_the_extremes(moments):
+    record = a_record(moments)
+    figure = drawn(figures.training_values(record))
+    for axis, name in zip(figure.axes, ("mean", "std"), strict=True):
+        high, low = axis.lines
+        np.testing.assert_array_equal(high.get_xydata().T, [record["step"], record[f"{name}_high"]])
+        np.testing.assert_array_equal(low.get_xydata().T, [record["step"], record[f"{name}_low"]])
+        assert "step" in axis.get_xlabel()
+        assert axis.get_title()
+    assert figure.axes[0].get_ylabel()
+    assert figure.axes[1].get_yscale() == "log"
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "highest",
+        "lowest",
+    ]
+
+
+@LENGTHS
+def test_loss_curves_draws_one_line_for_each_record(moments):
+    records = [a_record(moments), a_record(moments + 1)]
+    figure = drawn(figures.loss_curves(records, ["one", "two"]))
+    mse, kl = figure.axes
+    for record, mse_line, kl_line in zip(records, mse.lines, kl.lines, strict=True):
+        np.testing.assert_array_equal(mse_line.get_xydata().T, [record["step"], record["mse"]])
+        np.testing.assert_allclose(
+            kl_line.get_xydata().T, [record["step"], record["kl_per_unit"].sum(axis=1)]
+        )
+    assert {line.get_label() for line in mse.lines} == {"one", "two"}
+    for axis, unit in ((mse, "per pixel"), (kl, "nats")):
+        assert "step" in axis.get_xlabel()
+        assert unit in axis.get_title() + axis.get_ylabel()
+    # Colour is not the only difference between two lines.
+    assert mse.lines[0].get_linestyle() != mse.lines[1].get_linestyle()
+    assert mse.lines[0].get_color() != mse.lines[1].get_color()
+
+
+@LENGTHS
+def test_training_samples_shows_the_first_and_the_last_moment(moments):
+    record = a_record(moments)
+    figure = drawn(figures.training_samples(record, moments=4, brighten=1.0))
+    columns = 9  # four reconstructions, a gap, four samples
+    rows = [figure.axes[i : i + columns] for i in range(0, len(figure.axes), columns)]
+    assert 1 <= len(rows) <= 4
+    last = rows[-1]
+    np.testing.assert_allclose(shown(last[0]), record["reconstructions"][-1, 0, ..., 0])
+    np.testing.assert_allclose(shown(last[5]), record["samples"][-1, 0, ..., 0])
+    labels = [row[0].texts[0].get_text() for row in rows]
+    assert labels[-1] == f"step {record['step'][-1]}"
+    assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize("pictures", [1, 3, 4])
+def test_training_samples_of_a_few_pictures_has_titles_above_its_first_row(pictures):
+    figure = drawn(figures.training_samples(a_record(20, pictures), moments=3))
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    columns = len(figure.axes) // 3
+    assert {title for title in titles[:columns] if title} == {"reconstructions", "samples"}
+    assert not any(titles[columns:])
+
+
+def test_image_rows_shows_every_image_beside_its_label():
+    rng = np.random.default_rng(0)
+    rows = [rng.uniform(size=(3, 5, 5, 1)), rng.uniform(size=(2, 5, 5, 1))]
+    figure = drawn(figures.image_rows(rows, ["first", "second"]))
+    assert len(figure.axes) == 6
+    for i, row in enumerate(rows):
+        assert figure.axes[3 * i].texts[0].get_text() == ["first", "second"][i]
+        for j, image in enumerate(row):
+            np.testing.assert_array_equal(shown(figure.axes[3 * i + j]), image[..., 0])
+    assert shown(figure.axes[5]) is None
+    for axis in figure.axes[:5]:
+        assert axis.images[0].get_clim() == (0, 1)
+
+
+def test_brighten_raises_small_values_and_keeps_black_and_white():
+    images = np.array([0.0, 0.04, 1.0]).reshape(1, 1, 3, 1)
+    figure = figures.image_rows([images], ["row"], brighten=2.0)
+    np.testing.assert_allclose(shown(figure.axes[0]), [[0, 0.2, 1]])
+
+
+def test_every_call_draws_a_new_figure_and_all_can_be_closed():
+    open_before = plt.get_fignums()
+    made = [
+        figures.training_values(a_record(5)),
+        figures.loss_curves([a_record(5)], ["a"]),
+        figures.training_samples(a_record(5)),
+        figures.image_rows([np.zeros((1, 4, 4, 1))], [""]),
+    ]
+    assert len({figure.number for figure in made}) == 4
+    for figure in made:
+        plt.close(figure)
+    assert plt.get_fignums() == open_before
+
+
+def test_colours_are_different_and_so_are_the_line_styles_of_the_cycle():
+    assert len(set(figures.COLOURS)) == len(figures.COLOURS)
+    cycle = mpl.rcParams["axes.prop_cycle"].by_key()
+    assert cycle["color"] == list(figures.COLOURS[:6])
+    assert len({str(style) for style in cycle["linestyle"]}) == 6
+    assert mpl.rcParams["figure.facecolor"] == "white"

@@ -1,0 +1,272 @@
+"""The repository agrees with itself: addresses, table of contents, keys, citations."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from IPython.core.inputtransformer2 import TransformerManager
+
+ROOT = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+
+# What each chapter promises: the keys under which its results are glued.
+PROMISED_KEYS = {
+    "01_theory": {"kl_monte_carlo_error", "elbo_gap_error"},
+    "02_autoencoder": {"ae_test_mse", "pca_test_mse", "ae_std_median"},
+    "03_posterior_collapse": {
+        "collapse_kl",
+        "collapse_active_units",
+        "collapse_mse",
+        "mean_image_mse",
+        "collapse_sample_std",
+    },
+    "04_kld_annealing": {
+        "anneal_wrong_scale_kl",
+        "anneal_kl",
+        "constant_kl",
+        "anneal_elbo",
+        "constant_elbo",
+    },
+    "05_low_capacity_decoder": {"plateau_steps_conv", "plateau_steps_mlp", "probe_accuracy"},
+}
+CHAPTERS = sorted(PROMISED_KEYS)
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+each_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
+
+
+def cells(chapter, kind):
+    notebook = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text("utf8"))
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def prose(chapter):
+    """The Markdown of a chapter, and the captions of its figures."""
+    captions = [figure_of(cell).get("caption", "") for cell in cells(chapter, "code")]
+    return "\n".join([*map(source, cells(chapter, "markdown")), *captions])
+
+
+def figure_of(cell):
+    return cell["metadata"].get("mystnb", {}).get("figure", {})
+
+
+def figure_names():
+    return [
+        figure_of(cell).get("name")
+        for chapter in CHAPTERS
+        for cell in cells(chapter, "code")
+        if figure_of(cell)
+    ]
+
+
+def glued_keys(chapter):
+    """The keys of all calls of `glue`, as patterns: f"kl_{name}" is any key kl_…."""
+    keys = set()
+    for cell in cells(chapter, "code"):
+        tree = ast.parse(TransformerManager().transform_cell(source(cell)))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "glue":
+                keys.add(pattern_of(node.args[0]))
+    return keys
+
+
+def pattern_of(key):
+    if isinstance(key, ast.Constant):
+        return re.escape(key.value)
+    assert isinstance(key, ast.JoinedStr), f"a key is written out, unlike {ast.unparse(key)}"
+    pieces = [re.escape(v.value) if isinstance(v, ast.Constant) else r"(\w+)" for v in key.values]
+    assert pieces != [r"(\w+)"], f"a key that could be any: {ast.unparse(key)}"
+    return "".join(pieces)
+
+
+def never_glued(wanted, chapter):
+    """Those of the `wanted` keys that no call of `glue` can make with the words of the code."""
+    words = set(re.findall(r"\w+", " ".join(map(source, cells(chapter, "code"))).lower()))
+
+    def is_glued(key):
+        matches = (re.fullmatch(pattern, key) for pattern in glued_keys(chapter))
+        return any(match and set(match.groups()) <= words for match in matches)
+
+    return {key for key in wanted if not is_glued(key)}
+
+
+def used_keys(chapter):
+    return set(re.findall(r"\{glue(?::\w+)?\}`([^`:]+)(?::[^`]*)?`", prose(chapter)))
+
+
+def toc_files():
+    return [TOC["root"]] + [
+        chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]
+    ]
+
+
+def page(name):
+    """The source file of an entry of the table of contents, or None."""
+    files = [ROOT / f"{name}{suffix}" for suffix in (".md", ".ipynb")]
+    return next((file for file in files if file.is_file()), None)
+
+
+# ---- addresses ---------------------------------------------------------------
+
+
+def slug():
+    """owner/name, as in the address of the repository."""
+    match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+)", CONFIG["repository"]["url"])
+    assert match, "the address of the repository must be https://github.com/owner/name"
+    return match[1]
+
+
+@each_chapter
+def test_launch_buttons_lead_to_files_of_the_repository(chapter):
+    # The theme puts path_to_book in front of the page's name, and its suffix behind it.
+    entry = f"notebooks/{chapter}"
+    assert entry in toc_files()
+    path = "/".join(filter(None, [CONFIG["repository"]["path_to_book"].strip("/"), entry]))
+    assert (ROOT / f"{path}.ipynb").is_file()
+
+
+def test_launch_buttons_go_where_the_environment_is():
+    buttons = CONFIG["launch_buttons"]
+    assert buttons["binderhub_url"] == "https://mybinder.org"
+    assert buttons["colab_url"] == "https://colab.research.google.com"
+    assert buttons["notebook_interface"] == "jupyterlab"
+    requirements = (ROOT / "requirements.txt").read_text("utf8").splitlines()
+    assert "-e ." in requirements
+    assert any(line.startswith("jupyterlab==") for line in requirements)
+    # Binder takes another Python, and other requirements, unless told so here.
+    assert (ROOT / "runtime.txt").read_text("utf8").strip() == "python-3.11"
+    assert not (ROOT / "binder").exists() and not (ROOT / ".binder").exists()
+
+
+def test_published_branch_is_the_branch_of_the_buttons():
+    workflow = (ROOT / ".github/workflows/book.yml").read_text("utf8")
+    assert f"refs/heads/{CONFIG['repository']['branch']}'" in workflow
+
+
+def test_one_address_everywhere():
+    files = ["CITATION.cff", "README.md", "CONTRIBUTING.md", "book/intro.md", "book/how-to-use.md"]
+    for name in files:
+        text = (ROOT / name).read_text("utf8")
+        assert slug() in text, f"{name} does not name {slug()}"
+        for other in re.findall(r"github\.com/([\w-]+/[\w-]+)", text):
+            assert other == slug(), f"{name} names {other}"
+
+
+@each_chapter
+def test_colab_installs_the_package_from_the_same_address(chapter):
+    installs = [source(c) for c in cells(chapter, "code") if "google.colab" in source(c)]
+    assert len(installs) == 1
+    assert f'"vae-utils[notebooks] @ git+https://github.com/{slug()}"' in installs[0]
+    assert cells(chapter, "code")[0]["metadata"].get("tags") == ["remove-cell"]
+    assert source(cells(chapter, "code")[0]) == installs[0]
+
+
+# ---- the table of contents ---------------------------------------------------
+
+
+def test_table_of_contents_and_files_agree():
+    missing = [name for name in toc_files() if page(name) is None]
+    assert not missing
+    left_out = [f for f in NOTEBOOKS if f"notebooks/{f.stem}" not in toc_files()]
+    assert not left_out
+    assert [f.stem for f in NOTEBOOKS] == CHAPTERS
+    pages = {f"book/{file.stem}" for file in (ROOT / "book").glob("*.md")}
+    assert pages <= set(toc_files())
+
+
+# ---- notebooks ---------------------------------------------------------------
+
+
+@each_chapter
+def test_notebooks_are_stored_without_outputs(chapter):
+    for cell in cells(chapter, "code"):
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+
+
+@each_chapter
+def test_no_cell_is_skipped_or_may_fail(chapter):
+    notebook = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text("utf8"))
+    text = json.dumps([notebook["metadata"], [c["metadata"] for c in notebook["cells"]]])
+    for forbidden in ("skip", "raises-exception", "mock", "allow_errors", "execution_mode"):
+        assert forbidden not in text
+    assert CONFIG["execute"]["execute_notebooks"] == "force"
+    assert not CONFIG["execute"].get("exclude_patterns")
+    assert not CONFIG["execute"].get("allow_errors", False)
+
+
+@each_chapter
+def test_promised_results_are_glued_and_shown(chapter):
+    assert not never_glued(PROMISED_KEYS[chapter], chapter)
+    assert not PROMISED_KEYS[chapter] - used_keys(chapter), "glued, but not in the text"
+
+
+@each_chapter
+def test_numbers_in_prose_are_glued_in_the_same_notebook(chapter):
+    assert used_keys(chapter), "a chapter without a computed number in its prose"
+    assert not never_glued(used_keys(chapter), chapter)
+
+
+@each_chapter
+def test_figures_have_caption_name_and_alternative_text(chapter):
+    figures = [cell for cell in cells(chapter, "code") if figure_of(cell)]
+    assert figures, "a chapter without figures"
+    for cell in figures:
+        figure = figure_of(cell)
+        assert len(figure.get("caption", "")) > 20, f"no caption: {source(cell)}"
+        assert re.fullmatch(r"fig-[a-z0-9-]+", figure.get("name", "")), f"no name: {source(cell)}"
+        alt = cell["metadata"]["mystnb"].get("image", {}).get("alt", "")
+        assert len(alt) > 40 and alt.endswith("."), f"no alternative text: {figure['name']}"
+
+
+def test_names_of_figures_are_unique_and_references_lead_somewhere():
+    names = figure_names()
+    assert len(names) == len(set(names))
+    for chapter in CHAPTERS:
+        wanted = set(re.findall(r"\{numref\}`(?:[^`<]*<)?([^`>]+)>?`", prose(chapter)))
+        assert wanted <= set(names), f"{chapter}: {wanted - set(names)}"
+
+
+# ---- citations ---------------------------------------------------------------
+
+
+def test_citations_are_in_the_bibliography():
+    known = re.findall(r"^@\w+\{(\w+),", (ROOT / "book/references.bib").read_text("utf8"), re.M)
+    assert len(known) == len(set(known))
+    texts = {chapter: prose(chapter) for chapter in CHAPTERS}
+    texts |= {file.name: file.read_text("utf8") for file in (ROOT / "book").glob("*.md")}
+    for name, text in texts.items():
+        for group in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text):
+            unknown = {key.strip() for key in group.split(",")} - set(known)
+            assert not unknown, f"{name} cites {unknown}"
+
+
+# ---- what a reader copies ----------------------------------------------------
+
+
+def test_code_of_the_pages_runs(tmp_path):
+    text = (ROOT / "book/how-to-use.md").read_text("utf8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(blocks) == 2
+    script = tmp_path / "blocks.py"
+    script.write_text("import matplotlib\nmatplotlib.use('agg')\n" + "\n".join(blocks), "utf8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "units are active" in done.stdout
+
+
+def test_requirements_are_pinned_without_addresses():
+    for name in ("requirements.txt", "constraints.txt"):
+        for line in (ROOT / name).read_text("utf8").splitlines():
+            if line and not line.startswith(("#", "-e .", "-c constraints.txt")):
+                assert re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{name}: {line}"

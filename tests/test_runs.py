@@ -1,0 +1,114 @@
+"""One training run from its settings."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from conftest import bright_bars
+
+from vae_utils import Gaussian, Images, Params, train
+from vae_utils.runs import endless_batches
+from vae_utils.schedules import Linear
+
+IMAGES = Images(bright_bars(64), bright_bars(20, seed=1), None, None, "own", "made for tests")
+
+
+TINY = Params(
+    image_shape=(8, 8, 1),
+    latent_size=2,
+    conv_filters=(4, 4),
+    conv_units=8,
+    mlp_encoder_units=(16,),
+    mlp_decoder_units=(16,),
+    batch_size=16,
+)
+
+
+def run(architecture="mlp", images=IMAGES, steps=4, **changes):
+    """A short run with the given changes."""
+    settings = dict(likelihood=Gaussian(0.5), kl_weight=1.0, seed=3, params=TINY, every=2, watch=10)
+    return train(architecture, images, steps, **{**settings, **changes})
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A run without changes; compiling takes a while."""
+    return run()
+
+
+def test_equal_arguments_give_equal_records(plain):
+    again = run()
+    for name in plain.record:
+        np.testing.assert_array_equal(plain.record[name], again.record[name])
+    for one, two in zip(plain.vae.get_weights(), again.vae.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_run_may_be_longer_than_its_data():
+    """64 images are 4 batches; more steps than that go round again."""
+    result = run(steps=12, every=3, kl_weight=Linear(rate=0.01))
+    np.testing.assert_array_equal(result.record["step"], [0, 3, 6, 9, 12])
+    np.testing.assert_allclose(result.record["kl_weight"], [0, 0.03, 0.06, 0.09, 0.12], rtol=1e-5)
+    assert int(result.vae.optimizer.iterations) == 12
+
+
+def test_batches_go_through_all_images_in_a_new_order_each_time_without_an_end():
+    numbered = np.arange(10, dtype="float32").reshape(10, 1, 1, 1)
+
+    def thirty(seed):
+        keras.utils.set_random_seed(seed)
+        batches = list(endless_batches(numbered, 5, seed).take(6).as_numpy_iterator())
+        assert {batch.shape for batch in batches} == {(5, 1, 1, 1)}
+        return np.concatenate(batches).reshape(3, 10)
+
+    epochs = thirty(seed=1)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(10), (3, 1)))
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    np.testing.assert_array_equal(epochs, thirty(seed=1))
+    assert not np.array_equal(epochs, thirty(seed=2))
+
+
+def test_a_run_on_images_that_do_not_fill_the_last_batch():
+    odd = dataclasses.replace(IMAGES, train=IMAGES.train[:41])
+    assert run(images=odd, steps=8).record["step"][-1] == 8
+
+
+@pytest.mark.parametrize("architecture", ["conv", "mlp"])
+def test_both_architectures_are_built_and_watched(plain, architecture):
+    result = plain if architecture == "mlp" else run(architecture)
+    assert result.vae.encoder.name == f"{architecture}_encoder"
+    assert result.vae.decoder.name == f"{architecture}_decoder"
+    assert result.record["samples"].shape[2:] == (8, 8, 1)
+    mean, std = result.vae.encode(IMAGES.test[:10])
+    assert result.record["mean_high"][-1] == mean.max()
+    assert result.record["std_low"][-1] == std.min()
+
+
+def test_seed_and_learning_rate_of_a_run(plain):
+    assert float(plain.vae.optimizer.learning_rate) == pytest.approx(TINY.learning_rate)
+    other = run(seed=4, learning_rate=0.02)
+    assert float(other.vae.optimizer.learning_rate) == pytest.approx(0.02)
+    # Before the first step only the seed makes a difference.
+    assert other.record["mse"][0] != plain.record["mse"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"architecture": "transformer"}, "architecture must be one of"),
+        ({"steps": 0}, "steps"),
+        ({"steps": -4}, "steps"),
+        ({"steps": 5}, r"every \(2\) must divide steps \(5\)"),
+        ({"every": 0}, "every"),
+        ({"every": -2}, "every"),
+        ({"kl_weight": -1.0}, "weight"),
+        ({"kl_weight": "linear"}, "kl_weight"),
+        ({"watch": 0}, "watch|image"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        run(**arguments)
