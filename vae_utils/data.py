@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import threading
 import urllib.request
 from dataclasses import dataclass
@@ -122,12 +123,17 @@ def _from_cache():
 def _from_network():
     if not _answers(MNIST_URL):
         raise _Unavailable("the network does not answer")
+    waited_for = socket.getdefaulttimeout()
     try:
+        # get_file has no time limit of its own for a server that falls silent.
+        socket.setdefaulttimeout(NETWORK_PATIENCE_SECONDS)
         path = keras.utils.get_file(
             "mnist.npz", MNIST_URL, cache_dir=_keras_home(), force_download=True
         )
     except Exception as error:  # get_file raises plain Exception
         raise _Unavailable(f"the download failed ({error})") from None
+    finally:
+        socket.setdefaulttimeout(waited_for)
     try:
         return _read_mnist(Path(path))
     except _Unavailable:
@@ -144,7 +150,7 @@ def _answers(url):
             request = urllib.request.Request(url, method="HEAD")
             with urllib.request.urlopen(request, timeout=NETWORK_PATIENCE_SECONDS):
                 answered.append(True)
-        except (OSError, ValueError):
+        except Exception:  # whatever it says, it is no server of files
             pass
 
     thread = threading.Thread(target=ask, daemon=True)
@@ -163,6 +169,9 @@ def _read_mnist(path):
     except Exception as error:  # a damaged zip fails in many ways
         raise _Unavailable(f"{path} is damaged ({error})") from None
     for name, wanted in MNIST_SHA256.items():
+        dimensions = 3 if name.startswith("x") else 1
+        if arrays[name].dtype != np.uint8 or arrays[name].ndim != dimensions:
+            raise _Unavailable(f"{path} is damaged ({name} has a wrong shape or type)")
         if hashlib.sha256(arrays[name]).hexdigest() != wanted:
             raise _Unavailable(f"{path} is damaged (the checksum of {name} is wrong)")
     return arrays

@@ -1,7 +1,7 @@
 """Log-densities and divergences as pure functions, in nats.
 
-All of them take NumPy arrays or tensors, broadcast, and return one value per
-element; the caller sums over the axes that belong to one image or one code.
+All of them take NumPy arrays or tensors of one dtype, broadcast, and return one
+value per element; the caller sums over the axes that belong to one image or code.
 """
 
 import math
@@ -18,7 +18,9 @@ def normal_log_density(value, mean, log_std):
     Returns:
         The log-density in nats, of the broadcast shape.
     """
-    scaled = (value - mean) * ops.exp(-log_std)
+    # Keras turns a Python number into float32, which doesn't mix with float64.
+    precision = math.exp(-log_std) if isinstance(log_std, (int, float)) else ops.exp(-log_std)
+    scaled = (value - mean) * precision
     return -0.5 * ops.square(scaled) - log_std - 0.5 * math.log(2 * math.pi)
 
 
@@ -51,4 +53,4 @@ def kl_to_standard_normal(mean, log_std):
     Returns:
         Nats, of the broadcast shape, never negative.
     """
-    return 0.5 * (ops.square(mean) + ops.exp(2.0 * log_std) - 1.0 - 2.0 * log_std)
+    return 0.5 * (mean**2 + ops.exp(2.0 * log_std) - 1.0 - 2.0 * log_std)

@@ -48,7 +48,7 @@ def use_style():
     shell = get_ipython()
     if shell is not None:
         # Twice the pixels at the same size, for sharp lines on today's screens.
-        shell.run_line_magic("config", "InlineBackend.figure_formats = {'retina'}")
+        shell.run_line_magic("config", "InlineBackend.figure_format = 'retina'")
 
 
 def image_rows(rows, labels, brighten=1.0):
@@ -81,16 +81,14 @@ def training_samples(record, moments=6, brighten=2.0):
     from the prior once. Small pixel values are raised to be visible.
     """
     steps = record["step"]
-    wanted = np.geomspace(max(steps[1], 1), steps[-1], moments)
+    wanted = np.geomspace(max(steps[min(1, len(steps) - 1)], 1), max(steps[-1], 1), moments)
     chosen = np.unique(np.abs(steps[:, None] - wanted).argmin(axis=0))
-    gap = np.zeros_like(record["samples"][0, :1])
-    rows = [
-        np.concatenate([record["reconstructions"][i, :4], gap, record["samples"][i, :4]])
-        for i in chosen
-    ]
+    left, right = record["reconstructions"][:, :4], record["samples"][:, :4]
+    gap = np.zeros_like(left[0, :1])
+    rows = [np.concatenate([left[i], gap, right[i]]) for i in chosen]
     figure = image_rows(rows, [f"step {steps[i]:,}" for i in chosen], brighten)
-    for axis, title in ((1, "reconstructions"), (6, "samples")):
-        figure.axes[axis].set_title(title, loc="left", x=0.1)
+    for column, title in ((0, "reconstructions"), (left.shape[1] + 1, "samples")):
+        figure.axes[column].set_title(title, loc="left")
     return figure
 
 

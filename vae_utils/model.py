@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from vae_utils import schedules
-from vae_utils.checks import check_codes, check_images
+from vae_utils.checks import check_at_least, check_codes, check_images
 from vae_utils.densities import kl_to_standard_normal
 from vae_utils.likelihoods import Gaussian, pixel_means
 
@@ -69,14 +69,17 @@ class VAE(keras.Model):
         ValueError: if encoder and decoder do not fit together, or on a bad weight.
     """
 
-    def __init__(
-        self, encoder, decoder, likelihood=None, kl_weight=1.0, seed=None, **kwargs
-    ):
+    def __init__(self, encoder, decoder, likelihood=None, kl_weight=1.0, seed=None, **kwargs):
         super().__init__(**kwargs)
         if len(encoder.outputs) != 2:
             raise ValueError(
                 "the encoder must return mean and log standard deviation; "
                 f"got {len(encoder.outputs)} outputs"
+            )
+        if encoder.outputs[0].shape != encoder.outputs[1].shape:
+            raise ValueError(
+                "the encoder's mean and log standard deviation must have one shape; "
+                f"got {encoder.outputs[0].shape} and {encoder.outputs[1].shape}"
             )
         if encoder.outputs[0].shape != decoder.inputs[0].shape:
             raise ValueError(
@@ -91,6 +94,10 @@ class VAE(keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = Gaussian() if likelihood is None else likelihood
+        if isinstance(likelihood, type) or not hasattr(self.likelihood, "log_prob"):
+            raise ValueError(
+                f"likelihood must be Gaussian(variance) or Bernoulli(); got {likelihood!r}"
+            )
         self.kl_weight = schedules.get(kl_weight)
         self.seed = seed
         self.sampling = Sampling(seed)
@@ -163,9 +170,10 @@ class VAE(keras.Model):
             "mse": squared_error,
         }
 
-    def _track(self, values):
+    def _track(self, values, images):
+        """Add a batch to the running means; a short last batch counts for less."""
         for tracker in self.trackers:
-            tracker.update_state(values[tracker.name])
+            tracker.update_state(values[tracker.name], sample_weight=ops.shape(images)[0])
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
     def train_step(self, data):
@@ -176,11 +184,11 @@ class VAE(keras.Model):
         if isinstance(self.kl_weight, schedules.QualityGate):
             self._open_gate_when_good(values["mse"])
         self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return self._track(values)
+        return self._track(values, images)
 
     def test_step(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._track(self._objective(images, training=False)[1])
+        return self._track(self._objective(images, training=False)[1], images)
 
     def fit(self, x=None, *args, **kwargs):
         """Keras' `fit`, after a look at the images when they are an array.
@@ -210,7 +218,8 @@ class VAE(keras.Model):
         return self.decode(self.encode(images)[0])
 
     def generate(self, count, seed=0):
-        """Pixel means of `count` codes drawn from the prior N(0, I)."""
+        """Pixel means of `count` codes, at least 1, drawn from the prior N(0, I)."""
+        count = int(check_at_least("count", count, 1))
         codes = np.random.default_rng(seed).standard_normal((count, self.latent_size))
         return self.decode(codes)
 

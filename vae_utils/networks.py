@@ -18,7 +18,6 @@ class SoftBound(layers.Layer):
     """bound · tanh(x / bound): the identity near 0, never beyond ± bound.
 
     A log standard deviation that runs off to infinity turns 0 · KL into NaN.
-    The slope is never exactly 0, so a unit near the bound can still come back.
     """
 
     def __init__(self, bound, **kwargs):

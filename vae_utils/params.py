@@ -62,12 +62,12 @@ class Params:
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be positive; got {self.learning_rate}")
-        if not abs(self.log_std_start) < self.log_std_bound:
+        if not abs(self.log_std_start) < self.log_std_bound < float("inf"):
             raise ValueError(
-                "log_std_start must lie strictly within ± log_std_bound "
-                f"({self.log_std_bound}); got {self.log_std_start}"
+                "log_std_start must lie strictly within ± log_std_bound, which must be finite; "
+                f"got {self.log_std_start} and {self.log_std_bound}"
             )
 
 

@@ -95,10 +95,11 @@ class ProgressBar(keras.callbacks.Callback):
         self.description = description
 
     def on_train_begin(self, logs=None):
+        self._first = int(self.model.optimizer.iterations)
         self._bar = tqdm(total=self.steps, desc=self.description, unit="step", mininterval=0.5)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(int(self.model.optimizer.iterations) - self._bar.n)
+        self._bar.update(int(self.model.optimizer.iterations) - self._first - self._bar.n)
 
     def on_train_end(self, logs=None):
         self._bar.close()

@@ -1,6 +1,6 @@
 """One training run from its settings: what the experiments of the book repeat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -70,15 +70,22 @@ def train(
         ValueError: on an unknown architecture, or steps that `every` doesn't divide.
     """
     if architecture not in ARCHITECTURES:
-        raise ValueError(f"architecture must be one of {tuple(ARCHITECTURES)}; got {architecture!r}")
+        raise ValueError(
+            f"architecture must be one of {tuple(ARCHITECTURES)}; got {architecture!r}"
+        )
     check_at_least("steps", steps, 1)
+    check_at_least("every", every, 1)
+    if learning_rate is None:
+        learning_rate = params.learning_rate
+    elif isinstance(learning_rate, (int, float)):
+        params = replace(params, learning_rate=learning_rate)  # checks it
     if steps % every:
         raise ValueError(f"every ({every}) must divide steps ({steps})")
     keras.utils.set_random_seed(seed)
     encoder, decoder = ARCHITECTURES[architecture]
     vae = VAE(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
     vae.compile(
-        optimizer=keras.optimizers.Adam(learning_rate or params.learning_rate),
+        optimizer=keras.optimizers.Adam(learning_rate),
         jit_compile=True,
         steps_per_execution=every,
     )

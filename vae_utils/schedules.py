@@ -6,6 +6,7 @@ A schedule is called with the number of gradient steps so far, like a Keras
 
 import math
 from dataclasses import asdict, dataclass
+from numbers import Real
 
 import keras
 from keras import ops
@@ -164,7 +165,7 @@ def get(kl_weight):
     """
     if isinstance(kl_weight, Schedule):
         return kl_weight
-    if isinstance(kl_weight, (int, float)) and not isinstance(kl_weight, bool):
+    if isinstance(kl_weight, Real) and not isinstance(kl_weight, bool):
         return Constant(float(kl_weight))
     raise ValueError(
         "kl_weight must be a number of at least 0 or a schedule such as "
