@@ -125,7 +125,7 @@ def summary(vae, images, seed=0):
 
 
 def plateau(record, mean_image_mse):
-    """First and last step of the plateau on which all reconstructions are the mean image.
+    """First and last step of the plateau on which the error is about the mean image's.
 
     It begins once the error is within 10 % of the mean image's, and ends when
     the error falls for good below 95 % of it.
@@ -136,10 +136,11 @@ def plateau(record, mean_image_mse):
             `Recorder` watched.
 
     Returns:
-        (begin, end); `end` is None if the plateau lasts until the end.
+        (begin, end); `end` is None if the plateau lasts until the end, and
+        `begin` is the last step if the error never came so low.
     """
     steps, error = record["step"], record["mse"] / mean_image_mse
-    begin = int(steps[np.argmax(error < 1.1)])
+    begin = int(steps[np.argmax(np.append(error, 0) < 1.1).clip(max=len(steps) - 1)])
     high = np.flatnonzero(error >= 0.95)
     if high[-1] == len(steps) - 1:
         return begin, None
