@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from IPython import get_ipython
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 # Okabe & Ito 2008.
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK = COLOURS = (
@@ -88,7 +88,8 @@ def training_samples(record, moments=6, brighten=2.0):
     rows = [np.concatenate([left[i], gap, right[i]]) for i in chosen]
     figure = image_rows(rows, [f"step {steps[i]:,}" for i in chosen], brighten)
     for column, title in ((0, "reconstructions"), (left.shape[1] + 1, "samples")):
-        figure.axes[column].set_title(title, loc="left")
+        # Wider than its picture, so it must not push the pictures apart.
+        figure.axes[column].set_title(title, loc="left").set_in_layout(False)
     return figure
 
 
@@ -102,6 +103,8 @@ def training_values(record):
         axis.xaxis.set_major_locator(MaxNLocator(3))
     axes[0].set_ylabel("latent units' value")
     axes[1].set_yscale("log")
+    axes[1].yaxis.set_major_formatter("{x:g}")
+    axes[1].yaxis.set_minor_formatter(NullFormatter())
     axes[0].legend()
     return figure
 
@@ -114,7 +117,10 @@ def loss_curves(records, labels):
         axes[1].plot(record["step"], record["kl_per_unit"].sum(axis=1), label=label)
     axes[0].set(xlabel="gradient step", title="MSE (per pixel)", ylim=(0, None))
     axes[1].set(xlabel="gradient step", title="KL (nats)")
+    # Linear up to 0.1 nats, so that a KL of exactly 0 has its place.
     axes[1].set_yscale("symlog", linthresh=0.1)
+    axes[1].set_ylim(0, 2 * max(0.5, axes[1].dataLim.y1))
+    axes[1].yaxis.set_major_formatter("{x:g}")
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(3))
     axes[0].legend()
