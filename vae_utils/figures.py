@@ -87,9 +87,9 @@ def training_samples(record, moments=6, brighten=2.0):
     gap = np.zeros_like(left[0, :1])
     rows = [np.concatenate([left[i], gap, right[i]]) for i in chosen]
     figure = image_rows(rows, [f"step {steps[i]:,}" for i in chosen], brighten)
-    for column, title in ((0, "reconstructions"), (left.shape[1] + 1, "samples")):
-        # Wider than its picture, so it must not push the pictures apart.
-        figure.axes[column].set_title(title, loc="left").set_in_layout(False)
+    for start, title in ((0, "reconstructions"), (left.shape[1] + 1, "samples")):
+        # Centred, so that a title wider than its picture does not push the pictures apart.
+        figure.axes[start + min(1, left.shape[1] - 1)].set_title(title)
     return figure
 
 
