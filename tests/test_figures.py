@@ -110,7 +110,7 @@ def test_training_samples_shows_the_first_and_the_last_moment(moments):
 @pytest.mark.parametrize("pictures", [1, 3, 4])
 def test_training_samples_of_a_few_pictures_has_titles_above_its_first_row(pictures):
     figure = drawn(figures.training_samples(a_record(20, pictures), moments=3))
-    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    titles = [axis.get_title() for axis in figure.axes]
     columns = len(figure.axes) // 3
     assert {title for title in titles[:columns] if title} == {"reconstructions", "samples"}
     assert not any(titles[columns:])
