@@ -28,18 +28,21 @@ def plain_surroundings(monkeypatch):
     plt.close("all")
 
 
+# Sizes of networks that train within milliseconds.
+TINY = Params(
+    image_shape=(8, 8, 1),
+    latent_size=2,
+    conv_filters=(4, 4),
+    conv_units=8,
+    mlp_encoder_units=(16,),
+    mlp_decoder_units=(16,),
+    batch_size=16,
+)
+
+
 @pytest.fixture
 def tiny():
-    """Sizes of networks that train within milliseconds."""
-    return Params(
-        image_shape=(8, 8, 1),
-        latent_size=2,
-        conv_filters=(4, 4),
-        conv_units=8,
-        mlp_encoder_units=(16,),
-        mlp_decoder_units=(16,),
-        batch_size=16,
-    )
+    return TINY
 
 
 def bright_bars(count, side=8, seed=0):

@@ -5,24 +5,13 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from conftest import bright_bars
+from conftest import TINY, bright_bars
 
-from vae_utils import Gaussian, Images, Params, train
+from vae_utils import Gaussian, Images, train
 from vae_utils.runs import endless_batches
-from vae_utils.schedules import Linear
+from vae_utils.schedules import Linear, QualityGate
 
 IMAGES = Images(bright_bars(64), bright_bars(20, seed=1), None, None, "own", "made for tests")
-
-
-TINY = Params(
-    image_shape=(8, 8, 1),
-    latent_size=2,
-    conv_filters=(4, 4),
-    conv_units=8,
-    mlp_encoder_units=(16,),
-    mlp_decoder_units=(16,),
-    batch_size=16,
-)
 
 
 def run(architecture="mlp", images=IMAGES, steps=4, **changes):
@@ -43,6 +32,49 @@ def test_equal_arguments_give_equal_records(plain):
         np.testing.assert_array_equal(plain.record[name], again.record[name])
     for one, two in zip(plain.vae.get_weights(), again.vae.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_runs_that_share_a_program_do_not_touch_each_other(plain):
+    """Neither what was trained before, nor with which noise, is left in the program."""
+    weights = [weight.copy() for weight in plain.vae.get_weights()]
+    other = run(seed=4, steps=8)
+    again = run()
+    for before, now, new in zip(
+        weights, plain.vae.get_weights(), again.vae.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(before, now)
+        np.testing.assert_array_equal(before, new)
+    assert other.record["step"][-1] == 8 and again.record["step"][-1] == 4
+    assert not np.array_equal(other.vae.encode(IMAGES.test)[0], again.vae.encode(IMAGES.test)[0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"likelihood": Gaussian(0.1)},
+        {"kl_weight": 30.0},
+        {"learning_rate": 0.05},
+        {"params": dataclasses.replace(TINY, log_std_start=-2.0)},
+    ],
+    ids=str,
+)
+def test_another_setting_is_another_program(plain, changes):
+    other = run(**changes)
+    assert not np.array_equal(other.vae.encode(IMAGES.test)[0], plain.vae.encode(IMAGES.test)[0])
+
+
+def test_a_gate_is_shut_again_in_the_next_run():
+    gate = QualityGate(mse=0.2, rate=0.1)
+    one, two = (run(kl_weight=gate, steps=8) for _ in range(2))
+    assert int(one.vae.gate_opened_at) >= 0
+    np.testing.assert_array_equal(one.record["kl_weight"], two.record["kl_weight"])
+    assert one.record["kl_weight"][0] == 0
+
+
+def test_a_run_can_be_trained_further():
+    result = run()
+    result.vae.fit(IMAGES.train, batch_size=16, epochs=1, verbose=0)
+    assert int(result.vae.optimizer.iterations) == 8
 
 
 def test_a_run_may_be_longer_than_its_data():

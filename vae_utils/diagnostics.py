@@ -6,6 +6,7 @@ from scipy.special import logsumexp
 
 from vae_utils.checks import check_at_least, check_images
 from vae_utils.densities import kl_to_standard_normal, normal_log_density
+from vae_utils.likelihoods import pixel_means
 from vae_utils.model import in_batches
 
 # A unit is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2).
@@ -14,7 +15,10 @@ ACTIVE_VARIANCE = 0.01
 
 def kl_per_unit(vae, images):
     """KL(q(z_i|x) ‖ p(z_i)) of each latent unit, averaged over images: (latent_size,), nats."""
-    mean, std = vae.encode(images)
+    return _kl_per_unit(*vae.encode(images))
+
+
+def _kl_per_unit(mean, std):
     return ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std))).mean(axis=0)
 
 
@@ -23,20 +27,11 @@ def active_units(vae, images):
 
     Unit i is active if Var_x(E[z_i|x]) > 0.01 (Burda et al. 2016, arXiv 1509.00519).
     """
-    mean, _ = vae.encode(images)
+    return _active_units(vae.encode(images)[0])
+
+
+def _active_units(mean):
     return int((mean.var(axis=0) > ACTIVE_VARIANCE).sum())
-
-
-def _posterior_samples(vae, images, seed):
-    """One code per image, and the posterior's mean and log standard deviation."""
-    mean, std = vae.encode(images)
-    noise = np.random.default_rng(seed).standard_normal(mean.shape, "float32")
-    return mean + std * noise, mean, np.log(std)
-
-
-def _log_likelihood(vae, images, codes):
-    """ln p(x|z) of each image and its code: (n,), nats."""
-    return in_batches(lambda x, z: vae.likelihood.log_prob(x, vae.decoder(z)), images, codes)
 
 
 def elbo(vae, images, seed=0):
@@ -45,18 +40,27 @@ def elbo(vae, images, seed=0):
     One posterior sample per image and the KL in closed form; always at KL
     weight 1, whatever weight the model was trained with.
     """
-    images = check_images(images, vae.image_shape)
-    codes, mean, log_std = _posterior_samples(vae, images, seed)
-    log_likelihood = _log_likelihood(vae, images, codes)
-    kl = ops.sum(kl_to_standard_normal(mean, log_std), axis=1)
-    return float(ops.mean(log_likelihood - kl))
+    return _elbo_and_mse(vae, images, *vae.encode(images), seed)[0]
 
 
 def mse(vae, images, seed=0):
     """Squared error per pixel of the reconstructions from one posterior sample per image."""
+    return _elbo_and_mse(vae, images, *vae.encode(images), seed)[1]
+
+
+def _elbo_and_mse(vae, images, mean, std, seed):
+    """Both from the same codes, one for each image."""
     images = check_images(images, vae.image_shape)
-    codes, _, _ = _posterior_samples(vae, images, seed)
-    return float(np.square(vae.decode(codes) - images).mean())
+    noise = np.random.default_rng(seed).standard_normal(mean.shape, "float32")
+
+    def fit(images, codes):
+        logits = vae.decoder(codes)
+        errors = ops.mean(ops.square(images - pixel_means(logits)), axis=(1, 2, 3))
+        return vae.likelihood.log_prob(images, logits), errors
+
+    log_likelihood, errors = in_batches(fit, images, mean + std * noise)
+    kl = ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std))).sum(axis=1)
+    return float((log_likelihood - kl).mean()), float(errors.mean())
 
 
 def mutual_information(vae, images, seed=0):
@@ -66,7 +70,11 @@ def mutual_information(vae, images, seed=0):
     images (Hoffman & Johnson 2016; Dieng et al. 2019). It can't exceed
     ln(number of images), so use enough of them.
     """
-    mean, std = (a.astype("float64") for a in vae.encode(images))
+    return _mutual_information(*vae.encode(images), seed)
+
+
+def _mutual_information(mean, std, seed):
+    mean, std = mean.astype("float64"), std.astype("float64")
     rng = np.random.default_rng(seed)
     codes = mean + std * rng.standard_normal(mean.shape)
 
@@ -98,10 +106,14 @@ def importance_weighted_bound(vae, images, samples=100, seed=0):
     images = check_images(images, vae.image_shape)
     mean, std = vae.encode(images)
     rng = np.random.default_rng(seed)
+
+    def log_prob(images, codes):
+        return vae.likelihood.log_prob(images, vae.decoder(codes))
+
     log_weights = np.empty((samples, len(images)))
     for k in range(samples):
         codes = mean + std * rng.standard_normal(mean.shape, "float32")
-        log_likelihood = _log_likelihood(vae, images, codes)
+        log_likelihood = in_batches(log_prob, images, codes)
         log_ratio = normal_log_density(codes, 0.0, 0.0) - normal_log_density(
             codes, mean, np.log(std)
         )
@@ -115,12 +127,14 @@ def summary(vae, images, seed=0):
     `elbo`, `kl`, `mutual_information` in nats, `active_units`, `mse` per pixel.
     The mutual information takes the first thousand images.
     """
+    mean, std = vae.encode(images)
+    elbo, mse = _elbo_and_mse(vae, images, mean, std, seed)
     return {
-        "elbo": elbo(vae, images, seed),
-        "kl": float(kl_per_unit(vae, images).sum()),
-        "mutual_information": mutual_information(vae, images[:1000], seed),
-        "active_units": active_units(vae, images),
-        "mse": mse(vae, images, seed),
+        "elbo": elbo,
+        "kl": float(_kl_per_unit(mean, std).sum()),
+        "mutual_information": _mutual_information(mean[:1000], std[:1000], seed),
+        "active_units": _active_units(mean),
+        "mse": mse,
     }
 
 

@@ -5,6 +5,7 @@ means with a sigmoid, and into the log-density of an image.
 """
 
 import math
+from dataclasses import asdict, dataclass
 
 import keras
 from keras import ops
@@ -26,6 +27,7 @@ def sum_over_pixels(per_pixel):
 
 
 @keras.saving.register_keras_serializable(package)
+@dataclass(frozen=True)
 class Gaussian:
     """Every pixel is normal around its mean, with one fixed variance.
 
@@ -40,9 +42,12 @@ class Gaussian:
         ValueError: if the variance is not positive.
     """
 
-    def __init__(self, variance=1.0):
-        check_at_least("variance", variance, 1e-12)
-        self.variance = float(variance)
+    variance: float = 1.0
+
+    def __post_init__(self):
+        check_at_least("variance", self.variance, 1e-12)
+        # A plain number can be saved, whatever kind of number came in.
+        object.__setattr__(self, "variance", float(self.variance))
 
     def log_prob(self, images, logits):
         """ln p(image|z) in nats, shape (n,), for images and logits (n, h, w, c)."""
@@ -50,7 +55,7 @@ class Gaussian:
         return sum_over_pixels(normal_log_density(images, pixel_means(logits), log_std))
 
     def get_config(self):
-        return {"variance": self.variance}
+        return asdict(self)
 
     @classmethod
     def from_config(cls, config):
@@ -58,6 +63,7 @@ class Gaussian:
 
 
 @keras.saving.register_keras_serializable(package)
+@dataclass(frozen=True)
 class Bernoulli:
     """Every pixel is 1 with the probability that the decoder says, else 0.
 
@@ -70,7 +76,7 @@ class Bernoulli:
         return sum_over_pixels(bernoulli_log_density(images, logits))
 
     def get_config(self):
-        return {}
+        return asdict(self)
 
     @classmethod
     def from_config(cls, config):

@@ -44,6 +44,9 @@ class Params:
     learning_rate: float = 1e-3
 
     def __post_init__(self):
+        # Equal sizes are equal parameters, also when they come as lists.
+        for name in ("image_shape", "conv_filters", "mlp_encoder_units", "mlp_decoder_units"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.image_shape) != 3 or min(self.image_shape) < 1:
             raise ValueError(
                 "image_shape must be (height, width, channels), each at least 1; "

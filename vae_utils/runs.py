@@ -1,6 +1,7 @@
 """One training run from its settings: what the experiments of the book repeat."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import keras
 import numpy as np
@@ -35,6 +36,32 @@ def endless_batches(images, batch_size, seed):
     rows = tf.data.Dataset.range(len(images)).shuffle(len(images), seed=seed).repeat()
     batches = rows.batch(batch_size).map(lambda chosen: tf.gather(pool, chosen))
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
+    """A new model, ready for `fit`."""
+    keras.utils.set_random_seed(seed)
+    encoder, decoder = ARCHITECTURES[architecture]
+    vae = VAE(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
+    optimizer = keras.optimizers.Adam(learning_rate)
+    optimizer.build(vae.trainable_variables)
+    vae.compile(optimizer=optimizer, jit_compile=True, steps_per_execution=every)
+    return vae
+
+
+# Tracing and compiling take seconds, as long as some hundred steps. So runs that differ in
+# nothing but their seed share one program; the arguments must therefore compare by value.
+_shared = lru_cache(maxsize=4)(_compiled)
+
+
+def _copy_state(source, target):
+    """Weights, optimizer, gate and noise: all that training changes."""
+    for old, new in zip(
+        target.variables + target.optimizer.variables,
+        source.variables + source.optimizer.variables,
+        strict=True,
+    ):
+        old.assign(new)
 
 
 def train(
@@ -81,20 +108,17 @@ def train(
         params = replace(params, learning_rate=learning_rate)  # checks it
     if steps % every:
         raise ValueError(f"every ({every}) must divide steps ({steps})")
-    keras.utils.set_random_seed(seed)
-    encoder, decoder = ARCHITECTURES[architecture]
-    vae = VAE(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
-    vae.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        jit_compile=True,
-        steps_per_execution=every,
-    )
+    settings = (architecture, params, likelihood, kl_weight, learning_rate, every)
+    program = _shared(*settings)
+    vae = _compiled(*settings, seed=seed)  # the last to set the seed, also that of the order
+    _copy_state(vae, program)
     recorder = Recorder(images.test[:watch], every)
-    vae.fit(
+    program.fit(
         endless_batches(images.train, params.batch_size, seed),
         steps_per_epoch=steps,
         shuffle=False,
         verbose=0,
         callbacks=[recorder, ProgressBar(steps, f"{architecture}, seed {seed}")],
     )
+    _copy_state(program, vae)
     return Run(vae, recorder.record)
