@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import TINY, bright_bars
 
-from vae_utils import Gaussian, Images, train
+from vae_utils import VAE, Gaussian, Images, mlp_decoder, mlp_encoder, train
 from vae_utils.runs import endless_batches
 from vae_utils.schedules import Linear, QualityGate
 
@@ -46,6 +46,24 @@ def test_runs_that_share_a_program_do_not_touch_each_other(plain):
         np.testing.assert_array_equal(before, new)
     assert other.record["step"][-1] == 8 and again.record["step"][-1] == 4
     assert not np.array_equal(other.vae.encode(IMAGES.test)[0], again.vae.encode(IMAGES.test)[0])
+
+
+@pytest.mark.parametrize(
+    "kl_weight", [Linear(rate=0.2, start=1), QualityGate(mse=0.2, rate=0.1)], ids=["ramp", "gate"]
+)
+def test_a_run_is_what_fit_would_have_done(kl_weight):
+    """Start values, rates and weights that are data for the shared program arrive in it."""
+    params = dataclasses.replace(TINY, log_std_start=-1.0, learning_rate=0.01)
+    run(kl_weight=kl_weight, steps=8)  # leaves a program behind that was used already
+    result = run(kl_weight=kl_weight, params=params, steps=8)
+
+    keras.utils.set_random_seed(3)
+    vae = VAE(mlp_encoder(params), mlp_decoder(params), Gaussian(0.5), kl_weight, seed=3)
+    vae.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=True)
+    vae.fit(endless_batches(IMAGES.train, 16, seed=3), steps_per_epoch=8, shuffle=False, verbose=0)
+    for one, two in zip(result.vae.get_weights(), vae.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(result.vae.current_kl_weight(), vae.current_kl_weight())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vae_utils import networks
+from vae_utils import networks, schedules
 from vae_utils.checks import check_at_least
 from vae_utils.model import VAE
 from vae_utils.params import Params
@@ -38,6 +38,19 @@ def endless_batches(images, batch_size, seed):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
+@dataclass(frozen=True, eq=False)
+class _Table(schedules.Schedule):
+    """A KL weight that is looked up, so that one program serves many schedules."""
+
+    weights: tf.Variable
+
+    def __post_init__(self):
+        """The schedule that fills the table has checked its numbers."""
+
+    def __call__(self, step):
+        return tf.gather(self.weights, step)
+
+
 def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
     """A new model, ready for `fit`."""
     keras.utils.set_random_seed(seed)
@@ -49,13 +62,37 @@ def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every,
     return vae
 
 
-# Tracing and compiling take seconds, as long as some hundred steps. So runs that differ in
-# nothing but their seed share one program; the arguments must therefore compare by value.
-_shared = lru_cache(maxsize=4)(_compiled)
+@lru_cache(maxsize=4)
+def _program(architecture, params, likelihood, kl_weight, learning_rate, every, steps):
+    """A model whose training step stays compiled for the runs that follow.
+
+    Tracing and compiling take seconds, as long as some hundred steps. The
+    arguments are what the compiled step has as constants.
+    """
+    if kl_weight is None:
+        kl_weight = _Table(tf.Variable(tf.zeros(steps + 1)))
+    return _compiled(architecture, params, likelihood, kl_weight, learning_rate, every)
+
+
+def _program_for(architecture, params, likelihood, kl_weight, learning_rate, every, steps):
+    """The program for these settings, of which some are data for it, not constants."""
+    gated = isinstance(kl_weight, schedules.QualityGate)
+    program = _program(
+        architecture,
+        replace(params, log_std_start=0.0, learning_rate=1.0),
+        likelihood,
+        kl_weight if gated else None,
+        learning_rate if callable(learning_rate) else 1.0,
+        every,
+        steps,
+    )
+    if not gated:
+        program.kl_weight.weights.assign(kl_weight(tf.range(steps + 1)))
+    return program
 
 
 def _copy_state(source, target):
-    """Weights, optimizer, gate and noise: all that training changes."""
+    """Weights, learning rate, optimizer, gate and noise: all that a run starts from."""
     for old, new in zip(
         target.variables + target.optimizer.variables,
         source.variables + source.optimizer.variables,
@@ -75,7 +112,7 @@ def train(
     params=Params(),
     learning_rate=None,
     every=10,
-    watch=200,
+    watch=100,
 ) -> Run:
     """Build a model, train it, and look at it every few steps.
 
@@ -108,8 +145,9 @@ def train(
         params = replace(params, learning_rate=learning_rate)  # checks it
     if steps % every:
         raise ValueError(f"every ({every}) must divide steps ({steps})")
+    kl_weight = schedules.get(kl_weight)
     settings = (architecture, params, likelihood, kl_weight, learning_rate, every)
-    program = _shared(*settings)
+    program = _program_for(*settings, steps)
     vae = _compiled(*settings, seed=seed)  # the last to set the seed, also that of the order
     _copy_state(vae, program)
     recorder = Recorder(images.test[:watch], every)
