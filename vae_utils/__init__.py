@@ -20,7 +20,7 @@ from vae_utils.likelihoods import Bernoulli, Gaussian
 from vae_utils.model import VAE
 from vae_utils.networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
 from vae_utils.params import Params, seed_from_environment
-from vae_utils.recording import Recorder
+from vae_utils.recording import ProgressBar, Recorder
 from vae_utils.runs import Run, train
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Gaussian",
     "Images",
     "Params",
+    "ProgressBar",
     "Recorder",
     "Run",
     "active_units",
