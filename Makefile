@@ -25,8 +25,9 @@ help:
 	@echo "make test   check the package, the repository and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make links  check the links of the book's pages (needs a network)"
-	@echo "make clean  remove what the other targets made"
+	@echo "make clean  remove what the other targets made, also the environment"
 	@echo
+	@echo "LAB=--no-browser        options for JupyterLab (make lab LAB=...)"
 	@echo "VAE_DATA_DIR=folder    take mnist.npz from this folder"
 	@echo "VAE_DATASET=digits     the digits that come with scikit-learn (or: mnist)"
 	@echo "VAE_SEED=1             another seed for every notebook"
@@ -44,7 +45,7 @@ test: $(READY)
 	$(BIN)/python -m pytest --nbmake tests notebooks --nbmake-timeout=1200
 
 lab: $(READY)
-	$(BIN)/jupyter-lab notebooks
+	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
 
 # Without running the notebooks: only their links count here.
 links: $(READY)

@@ -218,6 +218,19 @@ def test_numbers_in_prose_are_glued_in_the_same_notebook(chapter):
 
 
 @each_chapter
+def test_cells_that_glue_print_for_those_who_run_them_and_not_on_the_page(chapter):
+    """Their outputs stay off the page, so no figure and no displayed code may be among them."""
+    gluing = [cell for cell in cells(chapter, "code") if re.search(r"\bglue\(", source(cell))]
+    assert gluing
+    for cell in gluing:
+        assert "remove-output" in cell["metadata"].get("tags", []), source(cell)
+        assert not figure_of(cell) and "show_source(" not in source(cell), source(cell)
+        assert "Code(" not in source(cell), source(cell)
+    for cell in cells(chapter, "code"):
+        assert cell in gluing or "remove-output" not in cell["metadata"].get("tags", [])
+
+
+@each_chapter
 def test_figures_have_caption_name_and_alternative_text(chapter):
     figures = [cell for cell in cells(chapter, "code") if figure_of(cell)]
     assert figures, "a chapter without figures"

@@ -15,7 +15,8 @@ def check_images(images, image_shape=None, name="images"):
         ValueError: on a wrong shape, dtype or range, on no image, or on NaN.
     """
     images = np.asarray(images)
-    wanted = "(n, height, width, channels)" if image_shape is None else f"(n, *{image_shape})"
+    sides = ("height", "width", "channels") if image_shape is None else image_shape
+    wanted = f"(n, {', '.join(map(str, sides))})"
     fits = images.ndim == 4 and (image_shape is None or images.shape[1:] == tuple(image_shape))
     if not fits:
         raise ValueError(f"{name} must have shape {wanted}; got {images.shape}")
@@ -23,13 +24,16 @@ def check_images(images, image_shape=None, name="images"):
         raise ValueError(f"{name} must hold at least one image; got none")
     if not np.issubdtype(images.dtype, np.floating):
         raise ValueError(
-            f"{name} must be floats in [0, 1]; got {images.dtype}. "
-            "load_images(array) converts bytes from 0 to 255"
+            f"{name} must be floats in [0, 1]; got {images.dtype}. load_images(array) converts "
+            "bytes from 0 to 255; make other whole numbers bytes with array.astype('uint8')"
         )
     low, high = float(images.min()), float(images.max())
     # NaN compares false with everything, so it ends up here as well.
     if not (low >= 0 and high <= 1):
-        raise ValueError(f"{name} must lie in [0, 1] without NaN; got values from {low} to {high}")
+        hint = "; divide by 255 first?" if 1 < high <= 255 and low >= 0 else ""
+        raise ValueError(
+            f"{name} must lie in [0, 1] without NaN; got values from {low} to {high}{hint}"
+        )
     return images.astype("float32", copy=False)
 
 

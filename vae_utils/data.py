@@ -82,7 +82,9 @@ def load_images(source=None, folder=None) -> Images:
     else:
         source = source or os.environ.get("VAE_DATASET") or "auto"
         if source not in SOURCES:
-            raise ValueError(f"source must be one of {SOURCES} or an array; got {source!r}")
+            raise ValueError(
+                f"source must be an array, or like VAE_DATASET one of {SOURCES}; got {source!r}"
+            )
         folder = folder or os.environ.get("VAE_DATA_DIR")
         images = _digits("as asked for") if source == "digits" else _mnist(source, folder)
     print(images)
@@ -98,7 +100,9 @@ def _mnist(source, folder):
         try:
             return _mnist_images(_read_mnist(Path(folder) / "mnist.npz"), f"from {folder}")
         except _Unavailable as error:
-            raise ValueError(f"{error}. VAE_DATA_DIR must hold a good mnist.npz") from None
+            raise ValueError(
+                f"{error}. VAE_DATA_DIR must be a folder that holds a good mnist.npz"
+            ) from None
     reasons = []
     for place, origin in ((_from_cache, "from the Keras cache"), (_from_network, "downloaded")):
         try:

@@ -88,7 +88,7 @@ def _mutual_information(mean, std, seed):
     for index, code in enumerate(codes):
         log_densities = log_density(code)
         total += log_densities[index] - (logsumexp(log_densities) - np.log(len(codes)))
-    return total / len(codes)
+    return float(total / len(codes))
 
 
 def importance_weighted_bound(vae, images, samples=100, seed=0):
@@ -151,11 +151,14 @@ def plateau(record, mean_image_mse):
 
     Returns:
         (begin, end); `end` is None if the plateau lasts until the end, and
-        `begin` is the last step if the error never came so low.
+        `begin` is the last step if the error never came so low. If the error was
+        low from the start, the plateau is empty: both are the first step.
     """
     steps, error = record["step"], record["mse"] / mean_image_mse
     begin = int(steps[np.argmax(np.append(error, 0) < 1.1).clip(max=len(steps) - 1)])
     high = np.flatnonzero(error >= 0.95)
+    if len(high) == 0:
+        return begin, begin
     if high[-1] == len(steps) - 1:
         return begin, None
     return begin, int(steps[high[-1] + 1])

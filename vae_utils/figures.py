@@ -40,7 +40,6 @@ def use_style():
             "axes.spines.right": False,
             "axes.grid": True,
             "grid.color": "0.9",
-            "image.cmap": "gray_r",
             "image.interpolation": "nearest",
             "legend.frameon": False,
         }
@@ -68,7 +67,7 @@ def image_rows(rows, labels, brighten=1.0):
         for axis in line:
             axis.set_axis_off()
         for image, axis in zip(row, line):
-            axis.imshow(image[..., 0] ** (1 / brighten), vmin=0, vmax=1)
+            axis.imshow(image[..., 0] ** (1 / brighten), vmin=0, vmax=1, cmap="gray_r")
         # An axis that is off shows no label, so the text stands beside it.
         line[0].text(-0.15, 0.5, label, transform=line[0].transAxes, ha="right", va="center")
     return figure

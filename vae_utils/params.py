@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from numbers import Integral
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,10 @@ class Params:
     def __post_init__(self):
         # Equal sizes are equal parameters, also when they come as lists.
         for name in ("image_shape", "conv_filters", "mlp_encoder_units", "mlp_decoder_units"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            sizes = getattr(self, name)
+            if not isinstance(sizes, (tuple, list)):
+                raise ValueError(f"{name} must be a tuple such as (200,); got {sizes!r}")
+            object.__setattr__(self, name, tuple(sizes))
         if len(self.image_shape) != 3 or min(self.image_shape) < 1:
             raise ValueError(
                 "image_shape must be (height, width, channels), each at least 1; "
@@ -63,8 +67,10 @@ class Params:
             "mlp_decoder_units": min(self.mlp_decoder_units, default=1),
         }
         for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+            if not isinstance(size, Integral) or size < 1:
+                raise ValueError(
+                    f"{name} must be whole numbers of at least 1; got {getattr(self, name)!r}"
+                )
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be positive; got {self.learning_rate}")
         if not abs(self.log_std_start) < self.log_std_bound < float("inf"):
@@ -78,11 +84,11 @@ def seed_from_environment(default: int) -> int:
     """The seed of a notebook: `VAE_SEED` where it is set, else `default`.
 
     Raises:
-        ValueError: if `VAE_SEED` is not a whole number of at least 0.
+        ValueError: if `VAE_SEED` is not a whole number from 0 to 2**31 − 1.
     """
     text = os.environ.get("VAE_SEED", "").strip()
     if not text:
         return default
-    if not text.isdecimal():
-        raise ValueError(f"VAE_SEED must be a whole number of at least 0; got {text!r}")
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise ValueError(f"VAE_SEED must be a whole number from 0 to 2**31 - 1; got {text!r}")
     return int(text)

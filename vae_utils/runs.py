@@ -1,6 +1,6 @@
 """One training run from its settings: what the experiments of the book repeat."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import keras
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from vae_utils import networks, schedules
 from vae_utils.checks import check_at_least
+from vae_utils.data import Images
 from vae_utils.model import VAE
 from vae_utils.params import Params
 from vae_utils.recording import ProgressBar, Recorder
@@ -24,7 +25,7 @@ class Run:
     """A trained model and what was recorded on the way (see `Recorder`)."""
 
     vae: VAE
-    record: dict[str, np.ndarray]
+    record: dict[str, np.ndarray] = field(repr=False)
 
 
 def endless_batches(images, batch_size, seed):
@@ -131,11 +132,19 @@ def train(
         watch: how many test images to look at.
 
     Raises:
-        ValueError: on an unknown architecture, or steps that `every` doesn't divide.
+        ValueError: on an unknown architecture, on images of another shape than
+            `params.image_shape`, or on steps that `every` doesn't divide.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(
             f"architecture must be one of {tuple(ARCHITECTURES)}; got {architecture!r}"
+        )
+    if not isinstance(images, Images):
+        raise ValueError(f"images must come from load_images; got {type(images).__name__}")
+    if images.train.shape[1:] != params.image_shape:
+        raise ValueError(
+            f"the networks take images of shape {params.image_shape}, and these have "
+            f"{images.train.shape[1:]}; say so with Params(image_shape=images.train.shape[1:])"
         )
     check_at_least("steps", steps, 1)
     check_at_least("every", every, 1)

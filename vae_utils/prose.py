@@ -1,0 +1,12 @@
+"""Numbers for the sentences: glued into the published page, and printed for those who run it.
+
+In JupyterLab a sentence shows the name of its number; the value stands under the cell.
+"""
+
+import myst_nb
+
+
+def glue(name, text):
+    """Keep `text` under `name` for the page's sentences, and print both."""
+    myst_nb.glue(name, text, display=False)
+    print(f"{name}: {text}")
