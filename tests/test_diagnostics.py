@@ -347,3 +347,8 @@ def test_a_plateau_may_last_until_the_end():
 
 def test_a_plateau_may_be_left_between_two_looks():
     assert plateau(a_record([0.2, 0.05, 0.04]), 0.07) == (10, 10)
+
+
+def test_a_run_that_was_good_from_the_start_has_an_empty_plateau():
+    record = {"step": np.array([0, 10, 20]), "mse": np.array([0.05, 0.04, 0.03])}
+    assert plateau(record, 0.1) == (0, 0)

@@ -23,9 +23,12 @@ def test_defaults_are_those_of_the_original_analysis():
     ("name", "value"),
     [
         ("image_shape", (28, 28)),
+        ("image_shape", 28),
         ("image_shape", (28, 0, 1)),
         ("latent_size", 0),
         ("latent_size", -3),
+        ("latent_size", 2.5),
+        ("latent_size", "8"),
         ("conv_filters", ()),
         ("conv_filters", (64, 0)),
         ("conv_kernel", 0),
@@ -33,6 +36,7 @@ def test_defaults_are_those_of_the_original_analysis():
         ("conv_units", 0),
         ("mlp_encoder_units", (500, 0)),
         ("mlp_decoder_units", (-1,)),
+        ("mlp_decoder_units", 200),
         ("batch_size", 0),
         ("learning_rate", 0.0),
         ("learning_rate", -1e-3),
@@ -74,7 +78,7 @@ def test_seed_is_the_default_unless_the_environment_says_otherwise(monkeypatch):
     assert seed_from_environment(7) == 0
 
 
-@pytest.mark.parametrize("text", ["-1", "1.5", "one", "1e3", "0x10", "²"])
+@pytest.mark.parametrize("text", ["-1", "1.5", "one", "1e3", "0x10", "²", "99999999999"])
 def test_a_bad_seed_in_the_environment_is_refused(monkeypatch, text):
     monkeypatch.setenv("VAE_SEED", text)
     with pytest.raises(ValueError, match="VAE_SEED must be a whole number"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import TINY, bright_bars
 
-from vae_utils import VAE, Gaussian, Images, mlp_decoder, mlp_encoder, train
+from vae_utils import VAE, Gaussian, Images, Params, mlp_decoder, mlp_encoder, train
 from vae_utils.runs import endless_batches
 from vae_utils.schedules import Linear, QualityGate
 
@@ -156,6 +156,8 @@ def test_seed_and_learning_rate_of_a_run(plain):
         ({"kl_weight": "linear"}, "kl_weight"),
         ({"watch": 0}, "watch|image"),
         ({"learning_rate": -1.0}, "learning_rate"),
+        ({"images": IMAGES.train}, "load_images; got ndarray"),
+        ({"params": Params()}, r"say so with Params\(image_shape="),
     ],
     ids=str,
 )
