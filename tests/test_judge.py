@@ -1,5 +1,7 @@
 """The judge of generated pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,3 +23,8 @@ def test_one_seed_one_opinion(digits):
 def test_pictures_of_another_shape_are_refused(digits):
     with pytest.raises(ValueError, match="pictures must have shape"):
         judge(digits)(np.zeros((3, 8, 8, 1), "float32"))
+
+
+def test_images_without_labels_are_refused(digits):
+    with pytest.raises(ValueError, match="labels"):
+        judge(replace(digits, train_labels=None))

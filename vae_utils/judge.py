@@ -23,7 +23,12 @@ def judge(images, seed=0):
     Args:
         images: `Images`, with labels.
         seed: of the classifier's start values.
+
+    Raises:
+        ValueError: if the images have no labels.
     """
+    if images.train_labels is None:
+        raise ValueError("a judge learns from labels, and these images have none")
     shape = images.train.shape[1:]
     classifier = MLPClassifier((100,), early_stopping=True, random_state=seed)
     classifier.fit(_flat(images.train[:LEARN_FROM]), images.train_labels[:LEARN_FROM])
