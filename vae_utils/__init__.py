@@ -1,7 +1,8 @@
 """Variational autoencoders and posterior collapse, measured.
 
 The modules read in this order: params, data, densities, likelihoods, networks,
-schedules, model, recording, diagnostics, linear, judge, runs, figures.
+schedules, model, recording, diagnostics, linear, judge, runs, sweeps,
+figures.
 """
 
 from vae_utils import figures, schedules
@@ -22,12 +23,14 @@ from vae_utils.networks import conv_decoder, conv_encoder, mlp_decoder, mlp_enco
 from vae_utils.params import Params, seed_from_environment
 from vae_utils.recording import ProgressBar, Recorder
 from vae_utils.runs import Run, train
+from vae_utils.sweeps import Outcome, sweep
 
 __all__ = [
     "VAE",
     "Bernoulli",
     "Gaussian",
     "Images",
+    "Outcome",
     "Params",
     "ProgressBar",
     "Recorder",
@@ -48,5 +51,6 @@ __all__ = [
     "schedules",
     "seed_from_environment",
     "summary",
+    "sweep",
     "train",
 ]

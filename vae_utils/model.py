@@ -23,6 +23,15 @@ def in_batches(function, *arrays):
     return np.concatenate(pieces)
 
 
+class DeviceSeeds(keras.random.SeedGenerator):
+    """Seeds that differ between the devices of a `tf.distribute` strategy."""
+
+    def next(self, ordered=True):
+        context = tf.distribute.get_replica_context()
+        number = 0 if context is None else context.replica_id_in_sync_group
+        return super().next(ordered) + ops.cast(number, self.state.dtype)
+
+
 @keras.saving.register_keras_serializable("vae_utils")
 class Sampling(keras.layers.Layer):
     """The reparameterisation trick: mean + exp(log_std) · noise.
@@ -34,7 +43,7 @@ class Sampling(keras.layers.Layer):
     def __init__(self, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = DeviceSeeds(seed)
 
     def call(self, mean, log_std):
         noise = keras.random.normal(ops.shape(mean), seed=self.seed_generator)
@@ -103,7 +112,12 @@ class VAE(keras.Model):
         self.sampling = Sampling(seed)
         # The step at which a QualityGate opened, −1 while it is shut.
         self.gate_opened_at = self.add_weight(
-            shape=(), dtype="int32", initializer=keras.initializers.Constant(-1), trainable=False
+            shape=(),
+            dtype="int32",
+            initializer=keras.initializers.Constant(-1),
+            trainable=False,
+            # On several devices, the first one's part of the batch decides.
+            aggregation="only_first_replica",
         )
         self.trackers = [
             keras.metrics.Mean(name)
@@ -180,6 +194,8 @@ class VAE(keras.Model):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             loss, values = self._objective(images, training=True)
+            # Devices add their gradients up; each has the mean over its part of the batch.
+            loss = loss / tf.distribute.get_strategy().num_replicas_in_sync
         variables = self.trainable_variables
         if isinstance(self.kl_weight, schedules.QualityGate):
             self._open_gate_when_good(values["mse"])
