@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab links clean
+.PHONY: help book pages test lab bench links clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -22,8 +22,10 @@ endif
 
 help:
 	@echo "make book   run every notebook and build the book in _build/html"
+	@echo "make pages  the same while writing: only notebooks that changed run again"
 	@echo "make test   check the package, the repository and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
+	@echo "make bench  measure the speed, beside PyTorch and JAX (installs both; an hour)"
 	@echo "make links  check the links of the book's pages (needs a network)"
 	@echo "make clean  remove what the other targets made, also the environment"
 	@echo
@@ -39,6 +41,14 @@ book: $(READY)
 	@echo
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
+# What is kept belongs to this package, these versions, this data and this seed.
+pages: $(READY)
+	kept=$(CURDIR)/.venv/kept/$$($(FINGERPRINT)) && \
+	sed "s|execute_notebooks: *force|execute_notebooks: cache\n  cache: $$kept|" _config.yml > .venv/pages.yml
+	$(BIN)/jupyter-book build . --config .venv/pages.yml --warningiserror --nitpick --keep-going
+	@echo
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,6 +56,10 @@ test: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
+
+# PARTS="steps quality growth book": some of the measurements, in place of all.
+bench: .venv/.bench
+	$(BIN)/python -m benchmarks $(PARTS)
 
 # Without running the notebooks: only their links count here.
 links: $(READY)
@@ -58,6 +72,9 @@ clean:
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
 # ---- the environment ---------------------------------------------------------
+
+FINGERPRINT := (cat vae_utils/*.py *.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)") \
+  | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'
 
 # TensorFlow 2.21 has no packages for other versions of Python.
 SUPPORTED := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -76,4 +93,9 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	echo "Installing requirements.txt into .venv: once, a few minutes, about 3 GB."; \
 	$$python -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# The peers of the benchmarks are large, and nothing else needs them.
+.venv/.bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@

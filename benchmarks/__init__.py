@@ -1,0 +1,1 @@
+"""What the speed figures of the book come from: `make bench`."""

@@ -1,0 +1,58 @@
+"""`python -m benchmarks [part ...]`: measure, and write what the performance page shows.
+
+A part that is named is measured again; the others stay as they were.
+"""
+
+import datetime
+import json
+import os
+import platform
+import sys
+from importlib import import_module, metadata
+from pathlib import Path
+
+PARTS = ("steps", "quality", "growth", "book")
+FOLDER = Path(__file__).parent
+PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
+
+
+def surroundings():
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cores": os.cpu_count(),
+        "processor": platform.processor() or platform.machine(),
+        **{name: metadata.version(name) for name in PACKAGES},
+    }
+
+
+def page(results):
+    """The tables of all parts, as Markdown."""
+    sections = []
+    for part in PARTS:
+        if part in results:
+            module = import_module(f"benchmarks.{part}")
+            where = results[part]["surroundings"]
+            versions = ", ".join(f"{name} {where[name]}" for name in PACKAGES)
+            sections.append(
+                f"## {module.TITLE}\n\n{module.tables(results[part]['result'])}\n\n"
+                f"(Measured on {where['date']} with {where['cores']} cores; {versions}.)"
+            )
+    return "\n\n".join(sections) + "\n"
+
+
+def main(parts):
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        sys.exit(f"parts are {', '.join(PARTS)}; got {', '.join(unknown)}")
+    stored = FOLDER / "results.json"
+    results = json.loads(stored.read_text()) if stored.exists() else {}
+    for part in parts or PARTS:
+        print(f"-- {part}", flush=True)
+        measured = import_module(f"benchmarks.{part}").measure()
+        results[part] = {"surroundings": surroundings(), "result": measured}
+        stored.write_text(json.dumps(results, indent=1) + "\n")
+        (FOLDER / "results.md").write_text(page(results))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

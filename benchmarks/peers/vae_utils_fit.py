@@ -1,0 +1,23 @@
+"""This package, through its public `compile` and `fit`."""
+
+import keras
+
+import vae_utils as vu
+
+NETWORKS = {
+    "conv": (vu.conv_encoder, vu.conv_decoder),
+    "mlp": (vu.mlp_encoder, vu.mlp_decoder),
+}
+
+
+def prepare(architecture, params, pool):
+    keras.utils.set_random_seed(0)
+    encoder, decoder = NETWORKS[architecture]
+    vae = vu.VAE(encoder(params), decoder(params), vu.Gaussian(variance=0.5), seed=0)
+    optimizer = keras.optimizers.Adam(params.learning_rate)
+    vae.compile(optimizer=optimizer, jit_compile=True, steps_per_execution=10)
+
+    def train(steps):
+        vae.fit(pool[: steps * params.batch_size], batch_size=params.batch_size, verbose=0)
+
+    return train

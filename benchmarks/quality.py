@@ -1,0 +1,203 @@
+"""Seconds of training until a model is good: our way, and the ways of two examples.
+
+The same nets on MNIST. Two goals: a test ELBO of −110 nats (Bernoulli), and an
+autoencoder's (KL weight 0) squared error of 0.0045 per pixel.
+"""
+
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+import vae_utils as vu
+from benchmarks.peers import ARCHITECTURES
+from benchmarks.rounds import spread
+
+TITLE = "Time to quality"
+SEEDS = (0, 1, 2)
+GOALS = {"ELBO": -110.0, "MSE": 0.0045}
+EXAMPLE_BATCH = 128  # of both examples
+LIMIT = 20_000  # steps
+LOOK_EVERY = 100  # steps
+
+
+class Ours:
+    """`fit` with XLA, several steps per execution, and a falling learning rate."""
+
+    batch = 64
+    peak, steps = 2e-3, {"ELBO": 2_000, "MSE": 4_000}
+
+    def __init__(self, architecture, goal, seed, images):
+        import keras
+
+        from benchmarks.peers.vae_utils_fit import NETWORKS
+
+        keras.utils.set_random_seed(seed)
+        params = vu.Params(log_std_start=-3.0)
+        encoder, decoder = NETWORKS[architecture]
+        likelihood, weight = (
+            (vu.Bernoulli(), 1.0) if goal == "ELBO" else (vu.Gaussian(variance=0.5), 0.0)
+        )
+        self.vae = vu.VAE(encoder(params), decoder(params), likelihood, weight, seed=seed)
+        rate = keras.optimizers.schedules.CosineDecay(self.peak, self.steps[goal], alpha=0.05)
+        self.vae.compile(
+            optimizer=keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=20
+        )
+
+    def train(self, pool):
+        self.vae.fit(pool, batch_size=self.batch, verbose=0)
+
+    def encode(self, images):
+        return self.vae.encode(images)
+
+    def decode(self, codes):
+        return self.vae.decode(codes)
+
+
+class KerasExample:
+    """https://keras.io/examples/generative/vae/: Adam as it comes, batch 128, `fit` as it comes."""
+
+    batch = EXAMPLE_BATCH
+
+    def __init__(self, architecture, goal, seed, images):
+        import keras
+
+        from benchmarks.peers import keras_fit
+
+        keras.utils.set_random_seed(seed)
+        networks = keras_fit.networks(architecture, vu.Params())
+        if goal == "ELBO":
+            self.vae = keras_fit.PlainVAE(*networks, keras_fit.cross_entropy)
+        else:
+            self.vae = keras_fit.PlainVAE(*networks, keras_fit.squared_error, kl_weight=0.0)
+        self.vae.compile(optimizer=keras.optimizers.Adam())
+
+    def train(self, pool):
+        self.vae.fit(pool, batch_size=self.batch, verbose=0)
+
+    def encode(self, images):
+        mean, log_std = self.vae.encoder.predict(images, batch_size=1000, verbose=0)
+        return mean, np.exp(log_std)
+
+    def decode(self, codes):
+        return self.vae.decoder.predict(codes, batch_size=1000, verbose=0)
+
+
+class PyTorchExample:
+    """https://github.com/pytorch/examples/tree/main/vae: Adam at 1e-3, batch 128, a DataLoader."""
+
+    batch = EXAMPLE_BATCH
+
+    def __init__(self, architecture, goal, seed, images):
+        import torch
+
+        from benchmarks.peers import torch_loop
+
+        torch.manual_seed(seed)
+        self.torch = torch
+        bernoulli, weight = (True, 1.0) if goal == "ELBO" else (False, 0.0)
+        self.net = torch_loop.Net(architecture, vu.Params(), bernoulli, weight)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3)
+
+    def train(self, pool):
+        data = self.torch.utils.data.TensorDataset(self._tensor(pool))
+        for (images,) in self.torch.utils.data.DataLoader(data, self.batch, shuffle=True):
+            self.optimizer.zero_grad()
+            self.net(images).backward()
+            self.optimizer.step()
+
+    def _tensor(self, images):
+        return self.torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+    def encode(self, images):
+        with self.torch.no_grad():
+            mean, log_std = self.net.encode(self._tensor(images))
+        return mean.numpy(), np.exp(log_std.numpy())
+
+    def decode(self, codes):
+        with self.torch.no_grad():
+            means = self.torch.sigmoid(self.net.decoder(self.torch.from_numpy(codes)))
+        return means.numpy().transpose(0, 2, 3, 1)
+
+
+WAYS = {"vae_utils": Ours, "Keras example": KerasExample, "PyTorch example": PyTorchExample}
+
+
+def score(model, goal, images):
+    """The ELBO (Bernoulli) or the squared error on test images, by NumPy for every way."""
+    mean, std = model.encode(images)
+    noise = np.random.default_rng(0).standard_normal(mean.shape, "float32")
+    means = model.decode(mean + std * noise).astype("float64")
+    if goal == "MSE":
+        return -np.square(images - means).mean()
+    means = means.clip(1e-7, 1 - 1e-7)
+    log_likelihood = images * np.log(means) + (1 - images) * np.log1p(-means)
+    kl = 0.5 * (mean**2 + std**2) - np.log(std) - 0.5
+    return (log_likelihood.sum(axis=(1, 2, 3)) - kl.sum(axis=1)).mean()
+
+
+def until_good(way, architecture, goal, seed):
+    """Seconds of training, compiling included, and steps, until the goal is reached."""
+    images = vu.load_images("mnist")
+    wanted = GOALS[goal] if goal == "ELBO" else -GOALS[goal]
+    model = WAYS[way](architecture, goal, seed, images)
+    rng = np.random.default_rng(seed)
+    seconds, steps = 0.0, 0
+    while steps < LIMIT:
+        rows = rng.choice(len(images.train), LOOK_EVERY * model.batch, replace=False)
+        pool = images.train[rows]
+        start = time.perf_counter()
+        model.train(pool)
+        seconds += time.perf_counter() - start
+        steps += LOOK_EVERY
+        if score(model, goal, images.test) >= wanted:
+            return {"seconds": seconds, "steps": steps}
+    raise RuntimeError(f"{way}, {architecture}: {goal} not reached within {LIMIT} steps")
+
+
+def in_fresh_process(*arguments):
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as pool:
+        return pool.submit(until_good, *arguments).result()
+
+
+def measure():
+    result = []
+    for architecture in ARCHITECTURES:
+        for goal in GOALS:
+            runs = {way: [] for way in WAYS}
+            for seed in SEEDS:
+                for way in WAYS:
+                    runs[way].append(in_fresh_process(way, architecture, goal, seed))
+            ours = np.array([run["seconds"] for run in runs["vae_utils"]])
+            for way, some in runs.items():
+                seconds = np.array([run["seconds"] for run in some])
+                result.append(
+                    {
+                        "architecture": architecture,
+                        "goal": goal,
+                        "way": way,
+                        "seconds": spread(seconds),
+                        "steps": spread([run["steps"] for run in some]),
+                        "times_ours": spread(seconds / ours),
+                    }
+                )
+    return result
+
+
+def tables(result):
+    lines = [
+        "| net | goal | way | seconds | steps | times ours |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result:
+        goal = f"{row['goal']} {GOALS[row['goal']]:g}".replace("-", "−")
+        seconds, ratio = row["seconds"], row["times_ours"]
+        lines.append(
+            f"| {row['architecture']} | {goal} | {row['way']} "
+            f"| {seconds['median']:.0f} ({seconds['low']:.0f} to {seconds['high']:.0f}) "
+            f"| {row['steps']['median']:,.0f} "
+            f"| {ratio['median']:.1f} ({ratio['low']:.1f} to {ratio['high']:.1f}) |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,97 @@
+"""Gradient steps per second: this package, its peers, and what the machine allows."""
+
+import numpy as np
+
+import vae_utils as vu
+from benchmarks import arithmetic, machine
+from benchmarks.peers import ARCHITECTURES
+from benchmarks.rounds import measure_each, spread
+
+OURS = "vae_utils fit"
+PEERS = {
+    "Keras fit, no XLA": "keras_fit",
+    "PyTorch, eager": "torch_loop",
+    "PyTorch, torch.compile": "torch_compiled",
+    "JAX, jit": "jax_jit",
+}
+TITLE = "Gradient steps"
+ROUNDS = 7
+STEPS = {"conv": 150, "mlp": 500}
+
+
+def measure():
+    params = vu.Params()
+    pool = np.random.default_rng(0).random((40_000, *params.image_shape), "float32")
+    result = {}
+    for architecture in ARCHITECTURES:
+        modules = {OURS: "vae_utils_fit", **PEERS}
+        contestants = {
+            name: (
+                f"benchmarks.peers.{module}",
+                (architecture, params, pool),
+                STEPS[architecture],
+            )
+            for name, module in modules.items()
+        }
+        contestants["matmul"] = ("benchmarks.machine", ("matmul",), 20)
+        contestants["copy"] = ("benchmarks.machine", ("copy",), 10)
+        measured = measure_each(contestants, ROUNDS)
+        seconds = {name: some.seconds for name, some in measured.items()}
+        result[architecture] = _summary(architecture, params, seconds)
+    return result
+
+
+def _summary(architecture, params, seconds):
+    flops, bandwidth = machine.rates(seconds.pop("matmul"), seconds.pop("copy"))
+    arithmetic_seconds = arithmetic.operations(architecture, params) / flops
+    traffic_seconds = arithmetic.traffic(architecture, params) / bandwidth
+    ours = seconds[OURS]
+    fastest = min(PEERS, key=lambda name: np.median(seconds[name]))
+    return {
+        "milliseconds": {name: spread(1e3 * some) for name, some in seconds.items()},
+        "times_ours": {name: spread(some / ours) for name, some in seconds.items()},
+        "fastest_peer": fastest,
+        "matmul_gflops": spread(flops / 1e9),
+        "copy_gbytes": spread(bandwidth / 1e9),
+        "gflop": arithmetic.operations(architecture, params) / 1e9,
+        "mbytes": arithmetic.traffic(architecture, params) / 1e6,
+        "arithmetic_share": spread(arithmetic_seconds / ours),
+        "bound_share": spread((arithmetic_seconds + traffic_seconds) / ours),
+        "fastest_peer_bound_share": spread(
+            (arithmetic_seconds + traffic_seconds) / seconds[fastest]
+        ),
+    }
+
+
+def tables(result):
+    """The result as Markdown."""
+    lines = [
+        "| | conv, ms per step | times ours | MLP, ms per step | times ours |",
+        "|---|---|---|---|---|",
+    ]
+    for name in [OURS, *PEERS]:
+        cells = []
+        for architecture in ARCHITECTURES:
+            some = result[architecture]
+            cells += [_text(some["milliseconds"][name], 1), _text(some["times_ours"][name], 2)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "| against the machine | conv | MLP |", "|---|---|---|"]
+    for label, key, digits in (
+        ("best matrix multiplication, GFLOP/s", "matmul_gflops", 0),
+        ("copying, GB/s", "copy_gbytes", 1),
+        ("arithmetic of a step, GFLOP", "gflop", 2),
+        ("traffic of a step, MB", "mbytes", 0),
+        ("arithmetic at that rate, share of our step", "arithmetic_share", 2),
+        ("arithmetic and traffic, share of our step", "bound_share", 2),
+        ("the same of the fastest peer", "fastest_peer_bound_share", 2),
+    ):
+        cells = [_text(result[architecture][key], digits) for architecture in ARCHITECTURES]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _text(value, digits):
+    if isinstance(value, float):
+        return f"{value:.{digits}f}"
+    median, low, high = (f"{value[key]:.{digits}f}" for key in ("median", "low", "high"))
+    return f"{median} ({low} to {high})"

@@ -1,0 +1,85 @@
+"""Imported first in a notebook's kernel: where do the seconds go?"""
+
+import functools
+import json
+import time
+from collections import defaultdict
+
+STARTED = time.perf_counter()
+seconds = defaultdict(float)
+first_figure = None
+
+
+def _timed(owner, name, kind):
+    """Add the time of each call of a method to a kind of work."""
+    method = getattr(owner, name)
+
+    @functools.wraps(method)
+    def wrapper(*args, **kwargs):
+        start = time.perf_counter()
+        try:
+            return method(*args, **kwargs)
+        finally:
+            seconds[kind] += time.perf_counter() - start
+
+    setattr(owner, name, wrapper)
+
+
+def _import():
+    import IPython.display  # noqa: F401
+    import keras
+    import matplotlib.backend_bases
+    import matplotlib.pyplot  # noqa: F401
+
+    import vae_utils
+    from vae_utils import recording
+
+    class FirstStep(keras.callbacks.Callback):
+        """From the start of `fit` to the end of the first steps: tracing and compiling."""
+
+        def on_train_begin(self, logs=None):
+            self.start = time.perf_counter()
+            self.looked = seconds["looking"]
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.start is not None:
+                looking = seconds["looking"] - self.looked
+                seconds["compiling"] += time.perf_counter() - self.start - looking
+                self.start = None
+
+    fit = vae_utils.VAE.fit
+
+    def timed_fit(self, *args, callbacks=(), **kwargs):
+        start = time.perf_counter()
+        history = fit(self, *args, callbacks=[FirstStep(), *callbacks], **kwargs)
+        seconds["fit"] += time.perf_counter() - start
+        return history
+
+    vae_utils.VAE.fit = timed_fit
+    _timed(recording.Recorder, "_look", "looking")
+
+    draw = matplotlib.backend_bases.FigureCanvasBase.print_figure
+
+    def timed_draw(self, *args, **kwargs):
+        global first_figure
+        start = time.perf_counter()
+        result = draw(self, *args, **kwargs)
+        now = time.perf_counter()
+        seconds["drawing"] += now - start
+        first_figure = first_figure or now - STARTED
+        return result
+
+    matplotlib.backend_bases.FigureCanvasBase.print_figure = timed_draw
+
+
+_import()
+seconds["importing"] = time.perf_counter() - STARTED
+
+
+def report():
+    """The seconds of each kind of work, as one line of JSON."""
+    total = time.perf_counter() - STARTED
+    training = seconds.pop("fit", 0.0) - seconds["compiling"] - seconds["looking"]
+    named = {**seconds, "training": training}
+    other = total - sum(named.values())
+    print(json.dumps({"total": total, "first_figure": first_figure, **named, "other": other}))
