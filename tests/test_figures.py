@@ -67,10 +67,8 @@ def test_training_values_draws_the_extremes(moments):
         assert axis.get_title()
     assert figure.axes[0].get_ylabel()
     assert figure.axes[1].get_yscale() == "log"
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
-        "highest",
-        "lowest",
-    ]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["highest", "lowest"]
 
 
 @LENGTHS

@@ -8,7 +8,7 @@ import pytest
 from conftest import TINY, bright_bars
 
 from vae_utils import VAE, Gaussian, Images, Params, mlp_decoder, mlp_encoder, train
-from vae_utils.runs import endless_batches
+from vae_utils.batches import batches
 from vae_utils.schedules import Linear, QualityGate
 
 IMAGES = Images(bright_bars(64), bright_bars(20, seed=1), None, None, "own", "made for tests")
@@ -60,7 +60,9 @@ def test_a_run_is_what_fit_would_have_done(kl_weight):
     keras.utils.set_random_seed(3)
     vae = VAE(mlp_encoder(params), mlp_decoder(params), Gaussian(0.5), kl_weight, seed=3)
     vae.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=True)
-    vae.fit(endless_batches(IMAGES.train, 16, seed=3), steps_per_epoch=8, shuffle=False, verbose=0)
+    vae.fit(
+        batches(IMAGES.train, 16, seed=3, endless=True), steps_per_epoch=8, shuffle=False, verbose=0
+    )
     for one, two in zip(result.vae.get_weights(), vae.get_weights(), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(result.vae.current_kl_weight(), vae.current_kl_weight())
@@ -108,9 +110,9 @@ def test_batches_go_through_all_images_in_a_new_order_each_time_without_an_end()
 
     def thirty(seed):
         keras.utils.set_random_seed(seed)
-        batches = list(endless_batches(numbered, 5, seed).take(6).as_numpy_iterator())
-        assert {batch.shape for batch in batches} == {(5, 1, 1, 1)}
-        return np.concatenate(batches).reshape(3, 10)
+        taken = list(batches(numbered, 5, seed=seed, endless=True).take(6).as_numpy_iterator())
+        assert {batch.shape for batch in taken} == {(5, 1, 1, 1)}
+        return np.concatenate(taken).reshape(3, 10)
 
     epochs = thirty(seed=1)
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(10), (3, 1)))

@@ -1,7 +1,7 @@
 """Variational autoencoders and posterior collapse, measured.
 
-The modules read in this order: params, data, densities, likelihoods, networks,
-schedules, model, recording, diagnostics, linear, judge, runs, sweeps,
+The modules read in this order: params, data, batches, densities, likelihoods,
+networks, schedules, model, recording, diagnostics, linear, judge, runs, sweeps,
 figures.
 """
 

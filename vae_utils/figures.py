@@ -104,7 +104,8 @@ def training_values(record):
     axes[1].set_yscale("log")
     axes[1].yaxis.set_major_formatter("{x:g}")
     axes[1].yaxis.set_minor_formatter(NullFormatter())
-    axes[0].legend()
+    # Outside, where it hides no line.
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from vae_utils import schedules
+from vae_utils.batches import batches
 from vae_utils.checks import check_at_least, check_codes, check_images
 from vae_utils.densities import kl_to_standard_normal
 from vae_utils.likelihoods import Gaussian, pixel_means
@@ -206,15 +207,18 @@ class VAE(keras.Model):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self._track(self._objective(images, training=False)[1], images)
 
-    def fit(self, x=None, *args, **kwargs):
-        """Keras' `fit`, after a look at the images when they are an array.
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, **settings):
+        """Keras' `fit`. An array is looked at first, and comes in batches of the package's own.
 
         Raises:
             ValueError: if `x` is an array but not images in [0, 1].
         """
         if isinstance(x, np.ndarray):
             x = check_images(x, self.image_shape, "x")
-        return super().fit(x, *args, **kwargs)
+            if y is None and not {"validation_split", "sample_weight"} & set(settings):
+                x = batches(x, batch_size or 32, shuffle=settings.get("shuffle", True))
+                settings["shuffle"], batch_size = False, None
+        return super().fit(x, y, batch_size, epochs, **settings)
 
     # ---- NumPy in, NumPy out -------------------------------------------------
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from vae_utils import networks, schedules
+from vae_utils.batches import batches
 from vae_utils.checks import check_at_least
 from vae_utils.data import Images
 from vae_utils.model import VAE
@@ -26,17 +27,6 @@ class Run:
 
     vae: VAE
     record: dict[str, np.ndarray] = field(repr=False)
-
-
-def endless_batches(images, batch_size, seed):
-    """Batches of equal size in a new random order each epoch, without an end.
-
-    Only the row numbers are shuffled; the images stay where they are.
-    """
-    pool = tf.constant(images)
-    rows = tf.data.Dataset.range(len(images)).shuffle(len(images), seed=seed).repeat()
-    batches = rows.batch(batch_size).map(lambda chosen: tf.gather(pool, chosen))
-    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +151,7 @@ def train(
     _copy_state(vae, program)
     recorder = Recorder(images.test[:watch], every)
     program.fit(
-        endless_batches(images.train, params.batch_size, seed),
+        batches(images.train, params.batch_size, seed=seed, endless=True),
         steps_per_epoch=steps,
         shuffle=False,
         verbose=0,

@@ -1,0 +1,32 @@
+"""Batches for training: a pool of images that stays where it is, and rows in random order."""
+
+import tensorflow as tf
+
+from vae_utils.checks import check_at_least
+
+
+def batches(images, batch_size, shuffle=True, seed=None, endless=False):
+    """A `tf.data.Dataset` of batches (batch_size, h, w, c), in a new order each epoch.
+
+    Only the row numbers are shuffled; the images are gathered from one tensor.
+
+    Args:
+        images: (n, h, w, c).
+        endless: epochs follow each other without a short last batch, for ever.
+
+    Raises:
+        ValueError: if `batch_size` is below 1.
+    """
+    check_at_least("batch_size", batch_size, 1)
+    pool = tf.constant(images)
+    rows = tf.data.Dataset.range(len(images))
+    if shuffle:
+        rows = rows.shuffle(len(images), seed=seed)
+    if endless:
+        rows = rows.repeat()
+    chosen = rows.batch(batch_size).map(lambda some: tf.gather(pool, some)).prefetch(2)
+    # While tf.data tunes itself, the end of `fit` waits for its next look at the clock. These
+    # come after 10 ms, 20 ms, 40 ms … so that a training of 2.7 s takes 5.1 s.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return chosen.with_options(options)
