@@ -10,9 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-import vae_utils as vu
 from benchmarks.peers import ARCHITECTURES
-from benchmarks.rounds import spread
+from benchmarks.rounds import plain, spread
 
 TITLE = "Time to quality"
 SEEDS = (0, 1, 2)
@@ -28,13 +27,14 @@ class Ours:
     batch = 64
     peak, steps = 2e-3, {"ELBO": 2_000, "MSE": 4_000}
 
-    def __init__(self, architecture, goal, seed, images):
+    def __init__(self, architecture, goal, seed, params):
         import keras
 
+        import vae_utils as vu
         from benchmarks.peers.vae_utils_fit import NETWORKS
 
         keras.utils.set_random_seed(seed)
-        params = vu.Params(log_std_start=-3.0)
+        params = vu.Params(**{**vars(params), "log_std_start": -3.0})
         encoder, decoder = NETWORKS[architecture]
         likelihood, weight = (
             (vu.Bernoulli(), 1.0) if goal == "ELBO" else (vu.Gaussian(variance=0.5), 0.0)
@@ -60,13 +60,13 @@ class KerasExample:
 
     batch = EXAMPLE_BATCH
 
-    def __init__(self, architecture, goal, seed, images):
+    def __init__(self, architecture, goal, seed, params):
         import keras
 
         from benchmarks.peers import keras_fit
 
         keras.utils.set_random_seed(seed)
-        networks = keras_fit.networks(architecture, vu.Params())
+        networks = keras_fit.networks(architecture, params)
         if goal == "ELBO":
             self.vae = keras_fit.PlainVAE(*networks, keras_fit.cross_entropy)
         else:
@@ -89,7 +89,7 @@ class PyTorchExample:
 
     batch = EXAMPLE_BATCH
 
-    def __init__(self, architecture, goal, seed, images):
+    def __init__(self, architecture, goal, seed, params):
         import torch
 
         from benchmarks.peers import torch_loop
@@ -97,7 +97,7 @@ class PyTorchExample:
         torch.manual_seed(seed)
         self.torch = torch
         bernoulli, weight = (True, 1.0) if goal == "ELBO" else (False, 0.0)
-        self.net = torch_loop.Net(architecture, vu.Params(), bernoulli, weight)
+        self.net = torch_loop.Net(architecture, params, bernoulli, weight)
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3)
 
     def train(self, pool):
@@ -137,21 +137,20 @@ def score(model, goal, images):
     return (log_likelihood.sum(axis=(1, 2, 3)) - kl.sum(axis=1)).mean()
 
 
-def until_good(way, architecture, goal, seed):
+def until_good(way, architecture, goal, seed, params, train, test):
     """Seconds of training, compiling included, and steps, until the goal is reached."""
-    images = vu.load_images("mnist")
     wanted = GOALS[goal] if goal == "ELBO" else -GOALS[goal]
-    model = WAYS[way](architecture, goal, seed, images)
+    model = WAYS[way](architecture, goal, seed, params)
     rng = np.random.default_rng(seed)
     seconds, steps = 0.0, 0
     while steps < LIMIT:
-        rows = rng.choice(len(images.train), LOOK_EVERY * model.batch, replace=False)
-        pool = images.train[rows]
+        rows = rng.choice(len(train), LOOK_EVERY * model.batch, replace=False)
+        pool = train[rows]
         start = time.perf_counter()
         model.train(pool)
         seconds += time.perf_counter() - start
         steps += LOOK_EVERY
-        if score(model, goal, images.test) >= wanted:
+        if score(model, goal, test) >= wanted:
             return {"seconds": seconds, "steps": steps}
     raise RuntimeError(f"{way}, {architecture}: {goal} not reached within {LIMIT} steps")
 
@@ -163,13 +162,20 @@ def in_fresh_process(*arguments):
 
 
 def measure():
+    import vae_utils as vu
+
+    params, images = plain(vu.Params()), vu.load_images("mnist")
     result = []
     for architecture in ARCHITECTURES:
         for goal in GOALS:
             runs = {way: [] for way in WAYS}
             for seed in SEEDS:
                 for way in WAYS:
-                    runs[way].append(in_fresh_process(way, architecture, goal, seed))
+                    runs[way].append(
+                        in_fresh_process(
+                            way, architecture, goal, seed, params, images.train, images.test
+                        )
+                    )
             ours = np.array([run["seconds"] for run in runs["vae_utils"]])
             for way, some in runs.items():
                 seconds = np.array([run["seconds"] for run in some])

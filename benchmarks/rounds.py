@@ -5,8 +5,9 @@ import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 from tqdm import tqdm
@@ -21,6 +22,14 @@ class Measured:
 
     seconds: np.ndarray
     megabytes: float
+
+
+def plain(params):
+    """The numbers of `Params`, for processes in which TensorFlow must not be.
+
+    PyTorch and TensorFlow each bring an LLVM, and can't share a process.
+    """
+    return SimpleNamespace(**asdict(params))
 
 
 def _prepare(module, arguments):

@@ -5,7 +5,7 @@ import numpy as np
 import vae_utils as vu
 from benchmarks import arithmetic, machine
 from benchmarks.peers import ARCHITECTURES
-from benchmarks.rounds import measure_each, spread
+from benchmarks.rounds import measure_each, plain, spread
 
 OURS = "vae_utils fit"
 PEERS = {
@@ -28,7 +28,7 @@ def measure():
         contestants = {
             name: (
                 f"benchmarks.peers.{module}",
-                (architecture, params, pool),
+                (architecture, params if name == OURS else plain(params), pool),
                 STEPS[architecture],
             )
             for name, module in modules.items()
