@@ -1,9 +1,15 @@
-"""The benchmarks' own arithmetic."""
+"""The benchmarks' own arithmetic, and what the performance page says about the results."""
+
+import json
+import re
+from pathlib import Path
 
 import pytest
 
 import vae_utils as vu
 from benchmarks import arithmetic
+from benchmarks.__main__ import page
+from benchmarks.steps import PEERS
 
 
 @pytest.mark.parametrize(
@@ -17,3 +23,32 @@ def test_weights_are_counted_as_the_networks_have_them(architecture, parts):
     params = vu.Params()
     built = sum(part(params).count_params() for part in parts)
     assert sum(count for _, count in arithmetic.layers(architecture, params)) == built
+
+
+ROOT = Path(__file__).parent.parent
+RESULTS = json.loads((ROOT / "benchmarks/results.json").read_text("utf8"))
+
+
+def test_the_page_shows_the_results():
+    assert (ROOT / "benchmarks/results.md").read_text("utf8") == page(RESULTS)
+
+
+def test_the_page_says_what_was_measured():
+    steps = RESULTS["steps"]["result"]
+    ratios = {
+        architecture: {name: some["median"] for name, some in found["times_ours"].items()}
+        for architecture, found in steps.items()
+    }
+    assert min(ratios["conv"][name] for name in PEERS) > 1
+    assert [name for name in PEERS if ratios["mlp"][name] < 1] == ["JAX, jit"]
+    assert steps["mlp"]["fastest_peer_bound_share"]["median"] > 1
+
+
+def test_the_sweep_of_the_page_runs(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "book/performance.md").read_text("utf8")
+    code = re.findall(r"```python\n(.*?)```", text, re.S)[0]
+    assert "500," in code
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VAE_DATASET", "digits")
+    exec(code.replace("500,", "10,"), {})
+    assert capsys.readouterr().out.count("kl_weight") == 9
