@@ -43,7 +43,7 @@ book: $(READY)
 
 # What is kept belongs to this package, these versions, this data and this seed.
 pages: $(READY)
-	kept=$(CURDIR)/.venv/kept/$$($(FINGERPRINT)) && \
+	kept=$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)) && \
 	sed "s|execute_notebooks: *force|execute_notebooks: cache\n  cache: $$kept|" _config.yml > .venv/pages.yml
 	$(BIN)/jupyter-book build . --config .venv/pages.yml --warningiserror --nitpick --keep-going
 	@echo
@@ -73,7 +73,7 @@ clean:
 
 # ---- the environment ---------------------------------------------------------
 
-FINGERPRINT := (cat vae_utils/*.py *.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)") \
+FINGERPRINT := { cat vae_utils/*.py *.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
   | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'
 
 # TensorFlow 2.21 has no packages for other versions of Python.
