@@ -121,6 +121,23 @@ def test_batches_go_through_all_images_in_a_new_order_each_time_without_an_end()
     assert not np.array_equal(epochs, thirty(seed=2))
 
 
+def test_a_stack_of_batches_gives_the_bits_of_single_ones():
+    def weights(stack):
+        keras.utils.set_random_seed(0)
+        vae = VAE(mlp_encoder(TINY), mlp_decoder(TINY), Gaussian(0.5), Linear(rate=0.1), seed=0)
+        vae.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=True)
+        data = batches(IMAGES.train, 16, seed=1, endless=True, stack=stack)
+        steps = 12 // (stack or 1)
+        history = vae.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0).history
+        assert int(vae.optimizer.iterations) == 12
+        return [w.numpy() for w in vae.weights], history
+
+    (single, history), (stacked, stacked_history) = weights(None), weights(4)
+    for one, other in zip(single, stacked, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert history == stacked_history
+
+
 def test_a_run_on_images_that_do_not_fill_the_last_batch():
     odd = dataclasses.replace(IMAGES, train=IMAGES.train[:41])
     assert run(images=odd, steps=8).record["step"][-1] == 8

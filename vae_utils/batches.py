@@ -5,7 +5,7 @@ import tensorflow as tf
 from vae_utils.checks import check_at_least
 
 
-def batches(images, batch_size, shuffle=True, seed=None, endless=False):
+def batches(images, batch_size, shuffle=True, seed=None, endless=False, stack=None):
     """A `tf.data.Dataset` of batches (batch_size, h, w, c), in a new order each epoch.
 
     Only the row numbers are shuffled; the images are gathered from one tensor.
@@ -13,6 +13,8 @@ def batches(images, batch_size, shuffle=True, seed=None, endless=False):
     Args:
         images: (n, h, w, c).
         endless: epochs follow each other without a short last batch, for ever.
+        stack: how many batches come at once, as (stack, batch_size, h, w, c); by
+            default one, as (batch_size, h, w, c).
 
     Raises:
         ValueError: if `batch_size` is below 1.
@@ -24,7 +26,10 @@ def batches(images, batch_size, shuffle=True, seed=None, endless=False):
         rows = rows.shuffle(len(images), seed=seed)
     if endless:
         rows = rows.repeat()
-    chosen = rows.batch(batch_size).map(lambda some: tf.gather(pool, some)).prefetch(2)
+    rows = rows.batch(batch_size)
+    if stack:
+        rows = rows.batch(stack)
+    chosen = rows.map(lambda some: tf.gather(pool, some)).prefetch(2)
     # While tf.data tunes itself, the end of `fit` waits for its next look at the clock. These
     # come after 10 ms, 20 ms, 40 ms … so that a training of 2.7 s takes 5.1 s.
     options = tf.data.Options()

@@ -189,10 +189,26 @@ class VAE(keras.Model):
         """Add a batch to the running means; a short last batch counts for less."""
         for tracker in self.trackers:
             tracker.update_state(values[tracker.name], sample_weight=ops.shape(images)[0])
+
+    def _results(self):
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
     def train_step(self, data):
+        """One step on a batch (n, h, w, c), or k steps on a stack of batches (k, n, h, w, c).
+
+        The steps of a stack are one program, which keeps the weights while it runs.
+        """
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if len(images.shape) == 4:
+            self._step(images)
+        else:
+            count = tf.shape(images)[0]
+            tf.while_loop(
+                lambda i: i < count, lambda i: self._step(images[i]) or (i + 1,), (tf.constant(0),)
+            )
+        return self._results()
+
+    def _step(self, images):
         with tf.GradientTape() as tape:
             loss, values = self._objective(images, training=True)
             # Devices add their gradients up; each has the mean over its part of the batch.
@@ -201,11 +217,12 @@ class VAE(keras.Model):
         if isinstance(self.kl_weight, schedules.QualityGate):
             self._open_gate_when_good(values["mse"])
         self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return self._track(values, images)
+        self._track(values, images)
 
     def test_step(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._track(self._objective(images, training=False)[1], images)
+        self._track(self._objective(images, training=False)[1], images)
+        return self._results()
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, **settings):
         """Keras' `fit`. An array is looked at first, and comes in batches of the package's own.
