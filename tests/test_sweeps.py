@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import distributed
 import joblib
 import keras
 import numpy as np
@@ -107,7 +108,6 @@ def test_processes_give_what_one_gives(tmp_path):
 
 
 def test_two_workers_of_a_dask_cluster(tmp_path):
-    distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None
