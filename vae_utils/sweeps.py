@@ -53,8 +53,11 @@ def sweep(architecture, images, steps, *, over, folder, test=2_000, jobs=-1, **f
     if not over or not all(len(values) for values in over.values()):
         raise ValueError("over must hold at least one value for each setting")
     grid = list(ParameterGrid(over))
-    # joblib gives a path in a string another place than the same path as a Path.
-    kept = joblib.Memory(Path(folder), verbose=0).cache(_outcome, ignore=["images", "settings"])
+    # joblib gives a path in a string another place than the same path as a Path, and a
+    # process that is used again may work in another folder.
+    kept = joblib.Memory(Path(folder).resolve(), verbose=0).cache(
+        _outcome, ignore=["images", "settings"]
+    )
     pixels = joblib.hash((images.train, images.test))
     tasks = (
         joblib.delayed(kept)(architecture, images, steps, test, settings, pixels, _words(settings))
