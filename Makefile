@@ -25,7 +25,7 @@ help:
 	@echo "make pages  the same while writing: only notebooks that changed run again"
 	@echo "make test   check the package, the repository and every notebook"
 	@echo "make lab    open the notebooks in JupyterLab"
-	@echo "make bench  measure the speed, beside PyTorch and JAX (installs both; an hour)"
+	@echo "make bench  measure the speed, beside PyTorch and JAX (installs both)"
 	@echo "make links  check the links of the book's pages (needs a network)"
 	@echo "make clean  remove what the other targets made, also the environment"
 	@echo
