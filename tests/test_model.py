@@ -362,6 +362,50 @@ def test_fit_takes_a_tf_dataset(make_vae, bars, with_labels):
     assert int(from_dataset.optimizer.iterations) == 8
 
 
+# Keras begins an iteration more after each epoch, so a second epoch is shuffled in another way.
+@pytest.mark.parametrize(("shuffle", "epochs"), [(False, 2), (True, 1)])
+def test_many_steps_in_one_program_give_the_bits_of_single_ones(make_vae, shuffle, epochs):
+    # 73 images are four batches of 16 and one of 9: a stack of 3, then one and the 9.
+    images = bright_bars(73)
+
+    class Steps(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.seen = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.seen.append(int(self.model.optimizer.iterations))
+
+    def trained(steps_per_execution):
+        vae = make_vae(kl_weight=Linear(rate=0.1))
+        compiled(vae, jit_compile=True, steps_per_execution=steps_per_execution)
+        steps = Steps()
+        history = fit(vae, images, epochs=epochs, shuffle=shuffle, callbacks=[steps])
+        return vae, history, steps.seen
+
+    single, history, each = trained(1)
+    stacked, stacked_history, some = trained(3)
+    assert (single.stack, stacked.stack) == (None, 3)
+    assert_equal_weights(single, stacked)
+    assert history == stacked_history
+    assert each == list(range(1, 5 * epochs + 1))
+    assert some == [3, 5, 8, 10][: 2 * epochs]
+
+
+def test_only_dense_layers_are_trained_many_steps_at_a_time(tiny):
+    vae = VAE(mlp_encoder(tiny), conv_decoder(tiny), Gaussian(0.5))
+    compiled(vae, jit_compile=True, steps_per_execution=4)
+    assert vae.stack is None
+
+
+def test_arrays_datasets_and_single_batches_take_turns(make_vae, bars):
+    vae = compiled(make_vae(), jit_compile=True, steps_per_execution=2)
+    fit(vae, bars)
+    vae.fit(tf.data.Dataset.from_tensor_slices(bars).batch(16), verbose=0)
+    vae.train_on_batch(bars[:16])
+    fit(vae, bars)
+    assert int(vae.optimizer.iterations) == 13
+
+
 def test_xla_gives_the_same_loss(make_vae, bars, monkeypatch):
     # XLA has a random generator of its own, so the noise is given.
     noise = np.random.default_rng(3).standard_normal((16, 2)).astype("float32")

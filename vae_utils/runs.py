@@ -42,14 +42,6 @@ class _Table(schedules.Schedule):
         return tf.gather(self.weights, step)
 
 
-def _stack(architecture, every):
-    """How many batches come at once, for as many steps in one program; None for one by one.
-
-    Within a loop, XLA's convolutions on a processor are twenty times slower.
-    """
-    return every if architecture == "mlp" else None
-
-
 def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
     """A new model, ready for `fit`."""
     keras.utils.set_random_seed(seed)
@@ -70,8 +62,7 @@ def _program(architecture, params, likelihood, kl_weight, learning_rate, every, 
     """
     if kl_weight is None:
         kl_weight = _Table(tf.Variable(tf.zeros(steps + 1)))
-    calls = 1 if _stack(architecture, every) else every
-    return _compiled(architecture, params, likelihood, kl_weight, learning_rate, calls)
+    return _compiled(architecture, params, likelihood, kl_weight, learning_rate, every)
 
 
 def _program_for(architecture, params, likelihood, kl_weight, learning_rate, every, steps):
@@ -159,10 +150,9 @@ def train(
     vae = _compiled(*settings, seed=seed)  # the last to set the seed, also that of the order
     _copy_state(vae, program)
     recorder = Recorder(images.test[:watch], every)
-    stack = _stack(architecture, every)
     program.fit(
-        batches(images.train, params.batch_size, seed=seed, endless=True, stack=stack),
-        steps_per_epoch=steps // (stack or 1),
+        batches(images.train, params.batch_size, seed=seed, endless=True, stack=program.stack),
+        steps_per_epoch=steps,
         shuffle=False,
         verbose=0,
         callbacks=[recorder, ProgressBar(steps, f"{architecture}, seed {seed}")],
