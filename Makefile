@@ -52,7 +52,7 @@ pages: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest --nbmake tests notebooks --nbmake-timeout=1200
+	$(BIN)/python -m pytest -n 2 --maxschedchunk=1 --nbmake --nbmake-timeout=1200 notebooks tests
 
 lab: $(READY)
 	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)

@@ -29,7 +29,7 @@ SOURCES = ("auto", "mnist", "digits")
 NETWORK_PATIENCE_SECONDS = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Images:
     """Images split into training and test.
 

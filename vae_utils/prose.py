@@ -3,10 +3,16 @@
 In JupyterLab a sentence shows the name of its number; the value stands under the cell.
 """
 
+import re
+
 import myst_nb
 
 
 def glue(name, text):
-    """Keep `text` under `name` for the page's sentences, and print both."""
+    """Keep `text` under `name` for the page's sentences, and print both.
+
+    A hyphen before a digit becomes a minus sign, as typeset numbers have it.
+    """
+    text = re.sub(r"-(?=[\d.])", "−", text)
     myst_nb.glue(name, text, display=False)
     print(f"{name}: {text}")

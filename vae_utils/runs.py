@@ -82,6 +82,12 @@ def _program_for(architecture, params, likelihood, kl_weight, learning_rate, eve
     return program
 
 
+@lru_cache(maxsize=1)
+def _pool(images):
+    """The training images as a tensor: one copy for many runs."""
+    return tf.constant(images.train)
+
+
 def _copy_state(source, target):
     """Weights, learning rate, optimizer, gate and noise: all that a run starts from."""
     for old, new in zip(
@@ -151,7 +157,7 @@ def train(
     _copy_state(vae, program)
     recorder = Recorder(images.test[:watch], every)
     program.fit(
-        batches(images.train, params.batch_size, seed=seed, endless=True, stack=program.stack),
+        batches(_pool(images), params.batch_size, seed=seed, endless=True, stack=program.stack),
         steps_per_epoch=steps,
         shuffle=False,
         verbose=0,
