@@ -29,13 +29,14 @@ help:
 	@echo "make links  check the links of the book's pages (needs a network)"
 	@echo "make clean  remove what the other targets made, also the environment"
 	@echo
-	@echo "LAB=--no-browser        options for JupyterLab (make lab LAB=...)"
+	@echo "LAB=--no-browser       options for JupyterLab (make lab LAB=...)"
 	@echo "VAE_DATA_DIR=folder    take mnist.npz from this folder"
 	@echo "VAE_DATASET=digits     the digits that come with scikit-learn (or: mnist)"
 	@echo "VAE_SEED=1             another seed for every notebook"
 
-# The old pages go first, so that every notebook runs and no page is left over.
+# The old pages go, so that every notebook runs and no page is left over; but not for a typing error.
 book: $(READY)
+	@$(BIN)/python -c "$$CHECK"
 	rm -rf _build
 	$(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
 	@echo
@@ -72,6 +73,18 @@ clean:
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
 # ---- the environment ---------------------------------------------------------
+
+# The data and the seed that the variables ask for; or one line that says why not.
+define CHECK
+import sys
+import vae_utils
+try:
+    vae_utils.load_images()
+    vae_utils.seed_from_environment(default=0)
+except ValueError as error:
+    sys.exit(f"{error}")
+endef
+export CHECK
 
 FINGERPRINT := { cat vae_utils/*.py *.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
   | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vae_utils as vu
@@ -53,3 +54,13 @@ def test_the_sweep_of_the_page_runs(tmp_path, monkeypatch, capsys):
     exec(code.replace("500,", "10,"), {})
     assert capsys.readouterr().out.count("kl_weight") == 9
     assert len(list((tmp_path / "finished-runs").rglob("output.pkl"))) == 9
+
+
+def test_the_example_of_the_page_on_several_devices_runs(monkeypatch):
+    text = (ROOT / "book/performance.md").read_text("utf8")
+    code = re.findall(r"```python\n(.*?)```", text, re.S)[-1]
+    few = vu.load_images(np.random.default_rng(0).random((40, 28, 28), "float32"))
+    monkeypatch.setattr(vu, "load_images", lambda: few)
+    names = {}
+    exec(code.replace("batch_size=512", "batch_size=16"), names)
+    assert int(names["vae"].optimizer.iterations) > 0

@@ -397,6 +397,13 @@ def test_only_dense_layers_are_trained_many_steps_at_a_time(tiny):
     assert vae.stack is None
 
 
+@pytest.mark.parametrize("count", [9, 16, 32, 41])
+def test_a_stack_may_be_smaller_or_empty(make_vae, count):
+    vae = compiled(make_vae(), jit_compile=True, steps_per_execution=2)
+    fit(vae, bright_bars(count))
+    assert int(vae.optimizer.iterations) == -(-count // 16)
+
+
 def test_arrays_datasets_and_single_batches_take_turns(make_vae, bars):
     vae = compiled(make_vae(), jit_compile=True, steps_per_execution=2)
     fit(vae, bars)

@@ -83,7 +83,7 @@ def load_images(source=None, folder=None) -> Images:
         source = source or os.environ.get("VAE_DATASET") or "auto"
         if source not in SOURCES:
             raise ValueError(
-                f"source must be an array, or like VAE_DATASET one of {SOURCES}; got {source!r}"
+                f"source (or VAE_DATASET) must be one of {SOURCES}, or an array; got {source!r}"
             )
         folder = folder or os.environ.get("VAE_DATA_DIR")
         images = _digits("as asked for") if source == "digits" else _mnist(source, folder)
@@ -97,8 +97,9 @@ def load_images(source=None, folder=None) -> Images:
 def _mnist(source, folder):
     if folder:
         # Who names a folder wants what is in it: never something else instead.
+        path = Path(folder).expanduser().resolve() / "mnist.npz"
         try:
-            return _mnist_images(_read_mnist(Path(folder) / "mnist.npz"), f"from {folder}")
+            return _mnist_images(_read_mnist(path), f"from {folder}")
         except _Unavailable as error:
             raise ValueError(
                 f"{error}. VAE_DATA_DIR must be a folder that holds a good mnist.npz"

@@ -231,10 +231,12 @@ class VAE(keras.Model):
 
     def _steps(self, stack, rest):
         """A step on each batch of a stack (k, n, h, w, c), and on a short last batch."""
-        count = tf.shape(stack)[0]
-        tf.while_loop(
-            lambda i: i < count, lambda i: self._step(stack[i]) or (i + 1,), (tf.constant(0),)
-        )
+        count = stack.shape[0]
+        # XLA slices the stack before it asks whether there is anything in it.
+        if count:
+            tf.while_loop(
+                lambda i: i < count, lambda i: self._step(stack[i]) or (i + 1,), (tf.constant(0),)
+            )
         if rest.shape[0]:
             self._step(rest)
         return self._results()
