@@ -17,6 +17,7 @@ PEERS = {
 TITLE = "Gradient steps"
 ROUNDS = 7
 STEPS = {"conv": 150, "mlp": 500}
+NAMES = (("conv", "conv net"), ("mlp", "MLP"))
 
 
 def measure():
@@ -87,7 +88,17 @@ def tables(result):
     ):
         cells = [_text(result[architecture][key], digits) for architecture in ARCHITECTURES]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    lines += ["", " ".join(_verdict(result[architecture], name) for architecture, name in NAMES)]
     return "\n".join(lines)
+
+
+def _verdict(some, name):
+    """One sentence: who is fastest by the medians."""
+    peer = some["fastest_peer"]
+    ratio = some["times_ours"][peer]["median"]
+    if ratio > 1:
+        return f"With the {name}, this package is the fastest; next is {peer}."
+    return f"With the {name}, {peer} is the fastest: it takes {ratio:.2f} times as long as we do."
 
 
 def _text(value, digits):

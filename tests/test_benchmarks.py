@@ -1,16 +1,17 @@
 """The benchmarks' own arithmetic, and what the performance page says about the results."""
 
+import copy
 import json
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 import vae_utils as vu
-from benchmarks import arithmetic
+from benchmarks import arithmetic, steps
 from benchmarks.__main__ import page
-from benchmarks.steps import PEERS
 
 
 @pytest.mark.parametrize(
@@ -34,15 +35,14 @@ def test_the_page_shows_the_results():
     assert (ROOT / "benchmarks/results.md").read_text("utf8") == page(RESULTS)
 
 
-def test_the_page_says_what_was_measured():
-    steps = RESULTS["steps"]["result"]
-    ratios = {
-        architecture: {name: some["median"] for name, some in found["times_ours"].items()}
-        for architecture, found in steps.items()
-    }
-    assert min(ratios["conv"][name] for name in PEERS) > 1
-    assert [name for name in PEERS if ratios["mlp"][name] < 1] == ["JAX, jit"]
-    assert steps["mlp"]["fastest_peer_bound_share"]["median"] > 1
+@pytest.mark.parametrize(("ratio", "fastest"), [(1.4, "this package"), (0.8, "JAX, jit")])
+def test_the_page_says_who_is_fastest(ratio, fastest):
+    result = copy.deepcopy(RESULTS["steps"]["result"])
+    for some in result.values():
+        some["fastest_peer"] = "JAX, jit"
+        some["times_ours"]["JAX, jit"]["median"] = ratio
+    verdict = steps.tables(result).splitlines()[-1]
+    assert verdict.count(f"{fastest} is the fastest") == 2
 
 
 def test_the_sweep_of_the_page_runs(tmp_path, monkeypatch, capsys):
@@ -63,4 +63,4 @@ def test_the_example_of_the_page_on_several_devices_runs(monkeypatch):
     monkeypatch.setattr(vu, "load_images", lambda: few)
     names = {}
     exec(code.replace("batch_size=512", "batch_size=16"), names)
-    assert int(names["vae"].optimizer.iterations) > 0
+    assert int(keras.ops.convert_to_numpy(names["vae"].optimizer.iterations)) == 3
