@@ -53,7 +53,8 @@ pages: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --maxschedchunk=1 --nbmake --nbmake-timeout=1200 notebooks tests
+	@$(BIN)/python -c "$$CHECK"
+	$(BIN)/python -m pytest -n $$( $(BIN)/python -c "$$WORKERS") --maxschedchunk=1 --nbmake --nbmake-timeout=1200 notebooks tests
 
 lab: $(READY)
 	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
@@ -85,6 +86,13 @@ except ValueError as error:
     sys.exit(f"{error}")
 endef
 export CHECK
+
+# Two side by side where each can have its own cores (see tests/conftest.py), else one by one.
+define WORKERS
+import os
+print(2 if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1 else 0)
+endef
+export WORKERS
 
 FINGERPRINT := { cat vae_utils/*.py *.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
   | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'

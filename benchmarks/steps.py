@@ -94,11 +94,14 @@ def tables(result):
 
 def _verdict(some, name):
     """One sentence: who is fastest by the medians."""
-    peer = some["fastest_peer"]
-    ratio = some["times_ours"][peer]["median"]
-    if ratio > 1:
-        return f"With the {name}, this package is the fastest; next is {peer}."
-    return f"With the {name}, {peer} is the fastest: it takes {ratio:.2f} times as long as we do."
+    ratios = {peer: some["times_ours"][peer]["median"] for peer in PEERS}
+    peer = min(ratios, key=ratios.get)
+    if ratios[peer] > 1:
+        return f"By the medians, with the {name} this package is the fastest, before {peer}."
+    return (
+        f"By the medians, with the {name} the fastest is {peer}, "
+        f"at {ratios[peer]:.2f} times our time."
+    )
 
 
 def _text(value, digits):

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import tensorflow as tf
+
 SCRIPT = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
@@ -58,3 +61,11 @@ def test_two_devices_do_what_one_does():
     assert found["weight"][0] == found["weight"][1]
     assert found["opened"] == 0  # the first batch is good enough for this gate
     assert found["noises"][0] != found["noises"][1]
+
+
+def test_a_strategy_of_one_device_takes_batches_one_by_one(make_vae, bars):
+    with tf.distribute.OneDeviceStrategy("CPU:0").scope():
+        vae = make_vae()
+        vae.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=True, steps_per_execution=2)
+    vae.fit(bars, batch_size=16, verbose=0)
+    assert int(vae.optimizer.iterations) == 4

@@ -11,11 +11,11 @@ def batches(images, batch_size, shuffle=True, seed=None, endless=False, stack=No
     Only the row numbers are shuffled; the images are gathered from one tensor.
 
     Args:
-        images: (n, h, w, c), an array or a tensor, which is not copied.
+        images: (n, h, w, c), an array, which is copied once, or a tensor, which is not.
         endless: epochs follow each other without a short last batch, for ever.
-        stack: how many batches come at once, as a pair: (stack, batch_size, h, w, c),
-            and the short last batch (m, h, w, c), in which m is mostly 0. The epochs
-            of such a dataset follow each other for ever.
+        stack: how many batches come at once, the model's `steps_per_execution`. They are a
+            pair: (stack, batch_size, h, w, c), and the short last batch (m, h, w, c), in
+            which m is mostly 0. The epochs of such a dataset follow each other for ever.
 
     Raises:
         ValueError: if `batch_size` is below 1.

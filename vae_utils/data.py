@@ -34,7 +34,7 @@ class Images:
     """Images split into training and test.
 
     Attributes:
-        train, test: float32 arrays (n, height, width, channels) in [0, 1].
+        train, test: float32 arrays (n, height, width, channels) in [0, 1], read-only.
         train_labels, test_labels: whole numbers (n,), or None without labels.
         name: "mnist", "digits" or "own".
         origin: where they came from, in words.
@@ -46,6 +46,13 @@ class Images:
     test_labels: np.ndarray | None
     name: str
     origin: str
+
+    def __post_init__(self):
+        # Whoever has seen them once, such as the runs that share a tensor, may rely on them.
+        for name in ("train", "test"):
+            pixels = np.asarray(getattr(self, name)).view()
+            pixels.flags.writeable = False
+            object.__setattr__(self, name, pixels)
 
     def __str__(self):
         return (

@@ -218,15 +218,16 @@ class VAE(keras.Model):
 
     @property
     def stack(self):
-        """How many batches `fit` hands to one program: `steps_per_execution`, or None for one.
+        """How many batches make one program: `steps_per_execution` where that pays, else None.
 
-        Dense layers gain, for the program keeps their weights at hand. Within a loop,
-        XLA's convolutions on a processor are twenty times slower.
+        It pays with XLA, dense layers and no `tf.distribute` strategy, as the program keeps
+        the weights at hand. Within a loop, XLA's convolutions on a processor are twenty
+        times slower. `fit` asks, for arrays and without `steps_per_epoch`.
         """
         layers = (layer for net in (self.encoder, self.decoder) for layer in net.layers)
         dense = all(isinstance(layer, keras.layers.Dense) for layer in layers if layer.weights)
-        alone = self.distribute_strategy.num_replicas_in_sync == 1
-        several = self.jit_compile and self.steps_per_execution > 1
+        alone = self._distribute_strategy is None and not tf.distribute.has_strategy()
+        several = self.jit_compile and not self.run_eagerly and self.steps_per_execution > 1
         return self.steps_per_execution if dense and alone and several else None
 
     def _steps(self, stack, rest):
@@ -251,8 +252,8 @@ class VAE(keras.Model):
 
         def train(iterator):
             if isinstance(iterator, tf.data.Iterator):
-                first = tf.nest.flatten(iterator.element_spec)[0]
-                if first.shape.rank == 5:
+                ranks = [spec.shape.rank for spec in tf.nest.flatten(iterator.element_spec)]
+                if ranks == [5, 4]:
                     return together(*next(iterator))
             return one_by_one(iterator)
 
@@ -267,8 +268,9 @@ class VAE(keras.Model):
         if isinstance(x, np.ndarray):
             x = check_images(x, self.image_shape, "x")
             if y is None and not {"validation_split", "sample_weight"} & set(settings):
-                stack = None if "steps_per_epoch" in settings else self.stack
+                stack = self.stack if settings.get("steps_per_epoch") is None else None
                 batch_size = batch_size or 32
+                settings.setdefault("validation_batch_size", batch_size)
                 if stack:
                     settings["steps_per_epoch"] = -(-len(x) // batch_size)
                 x = batches(x, batch_size, shuffle=settings.get("shuffle", True), stack=stack)

@@ -84,7 +84,7 @@ def _program_for(architecture, params, likelihood, kl_weight, learning_rate, eve
 
 @lru_cache(maxsize=1)
 def _pool(images):
-    """The training images as a tensor: one copy for many runs."""
+    """The training images as a tensor: one copy for many runs, which stays for the next."""
     return tf.constant(images.train)
 
 
