@@ -113,7 +113,8 @@ def train(
 ) -> Run:
     """Build a model, train it, and look at it every few steps.
 
-    Equal arguments give equal results, to the last bit, on the same machine.
+    Equal arguments give equal results, to the last bit, on the same machine; unless
+    another thread draws from Python's random numbers while Keras draws the start values.
 
     Args:
         architecture: "conv" or "mlp", the two of the original analysis.
