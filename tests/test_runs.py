@@ -1,6 +1,8 @@
 """One training run from its settings."""
 
 import dataclasses
+import random
+import threading
 
 import keras
 import numpy as np
@@ -30,6 +32,25 @@ def test_equal_arguments_give_equal_records(plain):
     again = run()
     for name in plain.record:
         np.testing.assert_array_equal(plain.record[name], again.record[name])
+    for one, two in zip(plain.vae.get_weights(), again.vae.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_another_thread_may_draw_random_numbers(plain):
+    """Keras' start values come from Python's generator, which threads share: ours don't."""
+    done = threading.Event()
+
+    def draw():
+        while not done.is_set():
+            random.random()
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        again = run()
+    finally:
+        done.set()
+        thread.join()
     for one, two in zip(plain.vae.get_weights(), again.vae.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
 

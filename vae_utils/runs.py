@@ -1,7 +1,8 @@
 """One training run from its settings: what the experiments of the book repeat."""
 
+import random
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import keras
 import numpy as np
@@ -42,11 +43,28 @@ class _Table(schedules.Schedule):
         return tf.gather(self.weights, step)
 
 
+def _draw_start_values(network, seeds):
+    """What `keras.utils.set_random_seed` leads to, but from a generator of our own.
+
+    Keras draws the seed of each layer from Python's generator, which all threads of a
+    process share: another one that draws meanwhile, as a Dask worker's do, changes them.
+    """
+    # In the order in which the networks make their layers; Keras lists the deeper head first.
+    for layer in sorted(network.layers, key=lambda layer: layer.name == "raw_log_std"):
+        if hasattr(layer, "kernel_initializer"):
+            config = layer.kernel_initializer.get_config()
+            initializer = type(layer.kernel_initializer)(**{**config, "seed": seeds()})
+            layer.kernel.assign(initializer(layer.kernel.shape))
+
+
 def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
     """A new model, ready for `fit`."""
     keras.utils.set_random_seed(seed)
     encoder, decoder = ARCHITECTURES[architecture]
     vae = VAE(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
+    seeds = partial(random.Random(seed).randint, 1, 10**9)
+    for network in (vae.encoder, vae.decoder):
+        _draw_start_values(network, seeds)
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(vae.trainable_variables)
     vae.compile(optimizer=optimizer, jit_compile=True, steps_per_execution=every)
@@ -113,8 +131,7 @@ def train(
 ) -> Run:
     """Build a model, train it, and look at it every few steps.
 
-    Equal arguments give equal results, to the last bit, on the same machine; unless
-    another thread draws from Python's random numbers while Keras draws the start values.
+    Equal arguments give equal results, to the last bit, on the same machine.
 
     Args:
         architecture: "conv" or "mlp", the two of the original analysis.

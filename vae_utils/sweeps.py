@@ -29,9 +29,8 @@ def sweep(architecture, images, steps, *, over, folder, test=2_000, jobs=-1, **f
     the package: it only knows the arguments.
 
     The runs are joblib's tasks: processes on this machine, or whatever
-    `joblib.parallel_config` says, such as a Dask cluster. Processes give the same bits
-    as one run after the other. On Dask now and then one does not: its threads draw from
-    Python's random numbers, and may do so while Keras draws the start values.
+    `joblib.parallel_config` says, such as a Dask cluster. Both give the same bits as
+    one run after the other, as long as the machines are alike.
 
     Args:
         architecture, images, steps: as for `train`.
