@@ -37,24 +37,28 @@ help:
 # The old pages go, so that every notebook runs and no page is left over; but not for a typing error.
 book: $(READY)
 	@$(BIN)/python -c "$$CHECK"
-	rm -rf _build
-	$(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
-	@echo
-	@echo "The book: $(CURDIR)/_build/html/index.html"
+	rm -rf _build .venv/fresh
+	$(call build,$(CURDIR)/.venv/fresh)
 
 # What is kept belongs to this package, these versions, this data and this seed.
 pages: $(READY)
-	kept=$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)) && \
+	@$(BIN)/python -c "$$CHECK"
+	$(call build,$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)))
+
+# Notebooks that the folder doesn't hold run first, two at a time; jupyter-book then finds all of them.
+define build
+	kept=$(1) && $(BIN)/python -m book.execute $$kept && \
 	sed "s|execute_notebooks: *force|execute_notebooks: cache\n  cache: $$kept|" _config.yml > .venv/pages.yml
 	$(BIN)/jupyter-book build . --config .venv/pages.yml --warningiserror --nitpick --keep-going
 	@echo
 	@echo "The book: $(CURDIR)/_build/html/index.html"
+endef
 
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(BIN)/python -c "$$CHECK"
-	$(BIN)/python -m pytest -n $$( $(BIN)/python -c "$$WORKERS") --maxschedchunk=1 --nbmake --nbmake-timeout=1200 notebooks tests
+	$(BIN)/python -m pytest -n $$( $(BIN)/python -m book.cores) --maxschedchunk=1 --nbmake --nbmake-timeout=1200 notebooks tests
 
 lab: $(READY)
 	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
@@ -86,13 +90,6 @@ except ValueError as error:
     sys.exit(f"{error}")
 endef
 export CHECK
-
-# Two side by side where each can have its own cores (see tests/conftest.py), else one by one.
-define WORKERS
-import os
-print(2 if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1 else 0)
-endef
-export WORKERS
 
 FINGERPRINT := { cat vae_utils/*.py *.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
   | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'

@@ -2,16 +2,14 @@
 
 import os
 
-# Where tests and notebooks run side by side, each worker keeps to its own share of the cores:
-# TensorFlow and NumPy start a thread for each core that they may use, and two workers whose
-# threads wait for each other on the same cores are slower than one after the other.
-# Both look after they are imported, so this comes before.
+from book.cores import keep_to_share
+
+# TensorFlow looks at the cores when it is imported, so this comes before.
 worker = os.environ.get("PYTEST_XDIST_WORKER", "")
 if worker.startswith("gw") and hasattr(os, "sched_setaffinity"):
-    cores = sorted(os.sched_getaffinity(0))
     count = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    if count <= len(cores):
-        os.sched_setaffinity(0, cores[int(worker.removeprefix("gw")) % count :: count])
+    if count <= len(os.sched_getaffinity(0)):
+        keep_to_share(int(worker.removeprefix("gw")), count)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["MPLBACKEND"] = "Agg"

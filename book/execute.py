@@ -1,0 +1,78 @@
+"""Run the notebooks side by side, and keep them where jupyter-book finds them.
+
+`python -m book.execute FOLDER` runs those that FOLDER doesn't hold yet. jupyter-book would
+run them too, but one after the other, while one of two cores is idle half of the time.
+"""
+
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import nbformat
+import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
+from tqdm import tqdm
+
+from book.cores import keep_to_share, workers
+
+ROOT = Path(__file__).parent.parent
+
+
+def _start(numbers, count):
+    """In each worker: the kernels that it starts inherit its cores."""
+    if count > 1:
+        keep_to_share(numbers.get(), count)
+
+
+def _run(path, timeout):
+    notebook = nbformat.read(path, 4)
+    return single_nb_execution(notebook, str(path.parent), timeout, allow_errors=False)
+
+
+def _is_kept(cache, path):
+    try:
+        cache.match_cache_notebook(nbformat.read(path, 4))
+    except KeyError:
+        return False
+    return True
+
+
+def execute(paths, folder, timeout):
+    """Run the notebooks that the folder doesn't hold, and keep them there.
+
+    Returns:
+        Of each notebook that failed: its path -> the traceback.
+    """
+    cache = get_cache(folder)
+    missing = [path for path in paths if not _is_kept(cache, path)]
+    count = workers()
+    spawn = multiprocessing.get_context("spawn")
+    numbers = spawn.Queue()
+    for number in range(count):
+        numbers.put(number)
+    failed = {}
+    with ProcessPoolExecutor(count, spawn, _start, (numbers, count)) as pool:
+        futures = {pool.submit(_run, path, timeout): path for path in missing}
+        for future in tqdm(as_completed(futures), total=len(missing), unit="notebook"):
+            path, result = futures[future], future.result()
+            if result.err:
+                failed[path] = result.exc_string
+                continue
+            tqdm.write(f"{path.name}: {result.time:.0f} s", file=sys.stderr)
+            seconds = {"execution_seconds": result.time}
+            bundle = CacheBundleIn(result.nb, str(path), data=seconds)
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    return failed
+
+
+if __name__ == "__main__":
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
+    # The last chapters train most; the first, which is short, fills the gap at the end.
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"), reverse=True)
+    failures = execute(notebooks, sys.argv[1], config["timeout"])
+    for path, traceback in failures.items():
+        print(f"{path}:\n{traceback}", file=sys.stderr)
+    sys.exit(bool(failures))

@@ -1,0 +1,61 @@
+"""The notebooks of a build: side by side, each once, and none that failed is kept."""
+
+import os
+
+import nbformat
+import pytest
+from jupyter_cache import get_cache
+
+from book import cores, execute
+
+ONCE = "with open('{name}.ran', 'a') as file:\n    print(1, file=file)\n"
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """Writes a notebook of one cell; it notes in a file each time that it runs."""
+
+    def write(name, code="print('done')"):
+        cells = [nbformat.v4.new_code_cell(ONCE.format(name=name) + code)]
+        path = tmp_path / f"{name}.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+        return path
+
+    return write
+
+
+def test_each_notebook_runs_once_in_its_folder_and_is_kept(notebook, tmp_path):
+    paths = [notebook("a"), notebook("b")]
+    kept = tmp_path / "kept"
+    assert execute.execute(paths[:1], kept, timeout=60) == {}
+    assert execute.execute(paths, kept, timeout=60) == {}
+    for path in paths:
+        assert path.with_suffix(".ran").read_text() == "1\n"
+        _, merged = get_cache(kept).merge_match_into_notebook(nbformat.read(path, 4))
+        assert merged.cells[0].outputs[0].text == "done\n"
+        assert not nbformat.read(path, 4).cells[0].outputs
+
+
+def test_a_notebook_that_fails_is_named_with_its_error_and_the_others_are_kept(notebook, tmp_path):
+    good, bad = notebook("good"), notebook("bad", "1 / 0")
+    kept = tmp_path / "kept"
+    failed = execute.execute([bad, good], kept, timeout=60)
+    assert failed.keys() == {bad} and "ZeroDivisionError" in failed[bad]
+    assert [record.uri for record in get_cache(kept).list_cache_records()] == [str(good)]
+    assert execute.execute([bad], kept, timeout=60).keys() == {bad}
+
+
+def test_workers_have_no_core_in_common(monkeypatch):
+    taken = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 7, 5, 9}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, some: taken.append(some), raising=False)
+    count = cores.workers()
+    assert count == 2
+    for worker in range(count):
+        cores.keep_to_share(worker, count)
+    assert taken == [[1, 5, 9], [3, 7]]
+
+
+def test_one_core_is_one_worker(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    assert cores.workers() == 1
