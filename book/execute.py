@@ -21,6 +21,11 @@ from book.cores import keep_to_share, workers
 ROOT = Path(__file__).parent.parent
 
 
+def notebooks():
+    """The last chapters train most; the first, which is short, fills the gap at the end."""
+    return sorted((ROOT / "notebooks").glob("*.ipynb"), reverse=True)
+
+
 def _start(numbers, count):
     """In each worker: the kernels that it starts inherit its cores."""
     if count > 1:
@@ -70,9 +75,7 @@ def execute(paths, folder, timeout):
 
 if __name__ == "__main__":
     config = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
-    # The last chapters train most; the first, which is short, fills the gap at the end.
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"), reverse=True)
-    failures = execute(notebooks, sys.argv[1], config["timeout"])
+    failures = execute(notebooks(), sys.argv[1], config["timeout"])
     for path, traceback in failures.items():
         print(f"{path}:\n{traceback}", file=sys.stderr)
     sys.exit(bool(failures))
