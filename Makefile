@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages test lab bench links clean
+.PHONY: help book pages test test-browser lab bench links clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -24,6 +24,7 @@ help:
 	@echo "make book   run every notebook and build the book in _build/html"
 	@echo "make pages  the same while writing: only notebooks that changed run again"
 	@echo "make test   check the package, the repository and every notebook"
+	@echo "make test-browser   open the built book in Chromium: every page, every slider"
 	@echo "make lab    open the notebooks in JupyterLab"
 	@echo "make bench  measure the speed, beside PyTorch and JAX (installs both)"
 	@echo "make links  check the links of the book's pages (needs a network)"
@@ -35,13 +36,13 @@ help:
 	@echo "VAE_SEED=1             another seed for every notebook"
 
 # The old pages go, so that every notebook runs and no page is left over; but not for a typing error.
-book: $(READY)
+book: $(READY) .venv/.scripts
 	@$(BIN)/python -c "$$CHECK"
 	rm -rf _build .venv/fresh
 	$(call build,$(CURDIR)/.venv/fresh)
 
 # What is kept belongs to this package, these versions, this data and this seed.
-pages: $(READY)
+pages: $(READY) .venv/.scripts
 	@$(BIN)/python -c "$$CHECK"
 	$(call build,$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)))
 
@@ -59,6 +60,11 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	@$(BIN)/python -c "$$CHECK"
 	$(BIN)/python -m pytest -n $$( $(BIN)/python -m book.cores) --maxschedchunk=1 --nbmake --nbmake-timeout=1200 notebooks tests
+	@echo "Left out: the built book in a browser (make book test-browser)."
+
+# What `make book` built, in Debian's Chromium or in what CHROMIUM names.
+test-browser: $(READY)
+	$(BIN)/python -m pytest tests_browser
 
 lab: $(READY)
 	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
@@ -111,6 +117,11 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	echo "Installing requirements.txt into .venv: once, a few minutes, about 3 GB."; \
 	$$python -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# The scripts of the pages, so that they need no other host; from their CDN where npm is missing.
+.venv/.scripts: book/fetch_scripts.py $(READY)
+	@$(BIN)/python book/fetch_scripts.py .venv/scripts
 	@touch $@
 
 # The peers of the benchmarks are large, and nothing else needs them.

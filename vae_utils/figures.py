@@ -64,13 +64,26 @@ def image_rows(rows, labels, brighten=1.0):
         len(rows), columns, figsize=(WIDTH, WIDTH / (columns + 1.5) * len(rows)), squeeze=False
     )
     for row, label, line in zip(rows, labels, axes):
-        for axis in line:
-            axis.set_axis_off()
-        for image, axis in zip(row, line):
-            axis.imshow(image[..., 0] ** (1 / brighten), vmin=0, vmax=1, cmap="gray_r")
-        # An axis that is off shows no label, so the text stands beside it.
-        line[0].text(-0.15, 0.5, label, transform=line[0].transAxes, ha="right", va="center")
+        _row_of_images(line, [image ** (1 / brighten) for image in row], label)
     return figure
+
+
+def _row_of_images(axes, images, label):
+    """Images (h, w, 1) in [0, 1] on as many of the axes, with a label on their left."""
+    for axis in axes:
+        axis.set_axis_off()
+    # An axis that is off shows no label, so the text stands beside it.
+    axes[0].text(-0.15, 0.5, label, transform=axes[0].transAxes, ha="right", va="center")
+    return [
+        axis.imshow(image[..., 0], vmin=0, vmax=1, cmap="gray_r")
+        for image, axis in zip(images, axes)
+    ]
+
+
+def spread_moments(steps, moments):
+    """Indices of at most so many of the steps, evenly spread in log(step), the last among them."""
+    wanted = np.geomspace(max(steps[min(1, len(steps) - 1)], 1), max(steps[-1], 1), moments)
+    return np.unique(np.abs(steps[:, None] - wanted).argmin(axis=0))
 
 
 def training_samples(record, moments=6, brighten=2.0):
@@ -80,8 +93,7 @@ def training_samples(record, moments=6, brighten=2.0):
     from the prior once. Small pixel values are raised to be visible.
     """
     steps = record["step"]
-    wanted = np.geomspace(max(steps[min(1, len(steps) - 1)], 1), max(steps[-1], 1), moments)
-    chosen = np.unique(np.abs(steps[:, None] - wanted).argmin(axis=0))
+    chosen = spread_moments(steps, moments)
     left, right = record["reconstructions"][:, :4], record["samples"][:, :4]
     gap = np.zeros_like(left[0, :1])
     rows = [np.concatenate([left[i], gap, right[i]]) for i in chosen]
@@ -95,6 +107,11 @@ def training_samples(record, moments=6, brighten=2.0):
 def training_values(record):
     """Highest and lowest posterior mean and standard deviation of a test batch, over training."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.7))
+    _draw_training_values(figure, axes, record)
+    return figure
+
+
+def _draw_training_values(figure, axes, record):
     for axis, name, title in zip(axes, ("mean", "std"), ("means", "standard deviations")):
         axis.plot(record["step"], record[f"{name}_high"], label="highest")
         axis.plot(record["step"], record[f"{name}_low"], label="lowest")
@@ -106,7 +123,138 @@ def training_values(record):
     axes[1].yaxis.set_minor_formatter(NullFormatter())
     # Outside, where it hides no line.
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+
+
+def training_moment(record, brighten=2.0):
+    """Training samples at one moment above training values, where a line marks the moment.
+
+    Returns:
+        the figure, and a function that takes the index of a moment and changes
+        the figure to show it.
+    """
+    columns = min(8, record["samples"].shape[1])
+    figure = plt.figure(figsize=(WIDTH, 4.3))
+    above, below = figure.subfigures(2, 1, height_ratios=[1.5, 2.8])
+    rows = [
+        _row_of_images(line, record[name][0, :columns], label)
+        for line, (name, label) in zip(
+            above.subplots(2, columns),
+            (("reconstructions", "reconstructions"), ("samples", "samples")),
+        )
+    ]
+    axes = below.subplots(1, 2)
+    _draw_training_values(below, axes, record)
+    marks = [axis.axvline(0, color=BLACK, linewidth=1) for axis in axes]
+
+    def show(index):
+        for name, row in zip(("reconstructions", "samples"), rows):
+            for image, shown in zip(record[name][index], row):
+                shown.set_data(image[..., 0] ** (1 / brighten))
+        for mark in marks:
+            mark.set_xdata([record["step"][index]] * 2)
+
+    show(0)
+    _keep_layout(figure)
+    return figure, show
+
+
+def _keep_layout(figure):
+    """No picture of several may move, and working the layout out again takes long."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def _curves(record):
+    """Title -> lines over the steps: all that a record holds beside its pictures."""
+    return {
+        "KL weight": [record["kl_weight"]],
+        "KL (nats)": [record["kl_per_unit"].sum(axis=1)],
+        "MSE (per pixel)": [record["mse"]],
+        "means": [record["mean_high"], record["mean_low"]],
+        "standard deviations": [record["std_high"], record["std_low"]],
+    }
+
+
+def run_overview(records, brighten=2.0):
+    """A whole run on one figure, with the same axes for all of some runs.
+
+    The last reconstructions and samples above; below, over the steps, the KL weight,
+    the KL, the squared error, and the highest and lowest mean and standard deviation.
+
+    Args:
+        records: of runs with the same moments.
+        brighten: as for `image_rows`.
+
+    Returns:
+        the figure, and a function that takes one of the records and a text and
+        changes the figure to show them.
+    """
+    columns = min(8, records[0]["samples"].shape[1])
+    figure = plt.figure(figsize=(WIDTH, 6.4))
+    above, below = figure.subfigures(2, 1, height_ratios=[1.5, 4.9])
+    rows = {
+        name: _row_of_images(line, records[0][name][-1, :columns], name)
+        for name, line in zip(("reconstructions", "samples"), above.subplots(2, columns))
+    }
+    axes = below.subplots(3, 2).ravel()
+    lines = {}
+    for axis, (title, series) in zip(axes, _curves(records[0]).items()):
+        lines[title] = axis.plot(records[0]["step"], np.transpose(series))
+        # Without the first moment: an untrained decoder's error would flatten all others.
+        values = np.array([_curves(record)[title] for record in records])[..., 1:]
+        low, high = values.min(), values.max()
+        if title == "standard deviations":
+            axis.set(yscale="log", ylim=(low / 1.5, high * 1.5))
+        else:
+            axis.set_ylim(min(0, 1.1 * low), 1.1 * high)
+        axis.set_title(title, fontsize="medium")
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+    # The KL at weight 0 would hide all others on a linear axis.
+    axes[1].set_yscale("symlog")
+    for axis in (axes[1], axes[4]):
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+    for axis in axes[3:5]:
+        axis.set_xlabel("gradient step")
+    words = axes[5].text(0, 0.95, "", va="top", transform=axes[5].transAxes)
+    axes[5].legend(axes[3].get_lines(), ["highest", "lowest"], loc="lower left")
+    axes[5].set_axis_off()
+    _keep_layout(figure)
+
+    def show(record, text):
+        words.set_text(text)
+        for name, row in rows.items():
+            for image, shown in zip(record[name][-1], row):
+                shown.set_data(image[..., 0] ** (1 / brighten))
+        for title, series in _curves(record).items():
+            for line, values in zip(lines[title], series):
+                line.set_ydata(values)
+
+    return figure, show
+
+
+def code_map(mean, labels, reach):
+    """The codes of labelled images in two dimensions, and an empty frame for a picture.
+
+    Args:
+        mean: (n, 2).
+        labels: (n,) whole numbers from 0 to 9.
+        reach: half of the map's side.
+
+    Returns:
+        the figure, the axis of the map, and the frame.
+    """
+    figure, (axis, frame) = plt.subplots(1, 2, figsize=(WIDTH, 3.4), width_ratios=[1.7, 1])
+    axis.scatter(*mean.T, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, s=4)
+    for label in np.unique(labels):
+        centre = np.median(mean[labels == label], axis=0)
+        box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "0.5"}
+        axis.text(*centre, str(label), ha="center", va="center", fontsize=9, bbox=box, clip_on=True)
+    limits = (-1.1 * reach, 1.1 * reach)
+    axis.set(xlim=limits, ylim=limits, aspect="equal", xlabel="first unit", ylabel="second unit")
+    frame.set_axis_off()
+    frame.set(aspect="equal", title="decoded")
+    return figure, axis, frame
 
 
 def loss_curves(records, labels):

@@ -1,0 +1,89 @@
+"""Fetch the scripts of the pages from npm: `python book/fetch_scripts.py FOLDER`.
+
+With them a built book needs no other host. Without npm, or without a network, the pages
+take the same scripts from their CDN (see `page_scripts.py`).
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path, PurePosixPath
+
+# Package, its SHA-256, and which of its files go to which folder.
+PACKAGES = (
+    (
+        "mathjax@3.2.2",
+        "1b9c0a1c44df864e915690558e72adb9cc5203360daefd385084ced3b6c64c09",
+        (
+            ("package/es5/tex-mml-chtml.js", "static/mathjax"),
+            ("package/es5/input/tex/extensions/*.js", "static/mathjax/input/tex/extensions"),
+            (
+                "package/es5/output/chtml/fonts/woff-v2/*.woff",
+                "static/mathjax/output/chtml/fonts/woff-v2",
+            ),
+        ),
+    ),
+    (
+        "requirejs@2.3.8",
+        "777158e89275e16bd51aec3ef714fbcb5dc45789e7078659933bc814916d7dec",
+        (("package/require.js", "static"),),
+    ),
+    (
+        "@jupyter-widgets/html-manager@1.0.15",
+        "2b9d65cb7913e1c7d671757a10008b32c9c2448d4429513371e55c07d6107638",
+        (
+            ("package/dist/embed-amd.js", "static"),
+            # Each of its two modules looks for the icons below the page, under its own name.
+            ("package/dist/*.woff2", "pages/notebooks/@jupyter-widgets/html-manager/dist"),
+            ("package/dist/*.woff2", "pages/notebooks/@jupyter-widgets"),
+        ),
+    ),
+)
+
+
+def fetch(package, folder):
+    """The package's archive, as npm has it."""
+    command = ["npm", "pack", "--silent", package, "--pack-destination", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    (archive,) = folder.glob("*.tgz")
+    return archive
+
+
+def unpack(archive, files, folder):
+    """Copy the named files of an archive."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            for pattern, place in files:
+                if PurePosixPath(member.name).match(pattern):
+                    target = folder / place / Path(member.name).name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(tar.extractfile(member).read())
+
+
+def main(folder):
+    """All or nothing: a folder that is there is complete."""
+    if shutil.which("npm") is None:
+        print("No npm here: the pages take MathJax and the widgets' scripts from their CDN.")
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        whole = Path(temporary, "whole")
+        for number, (package, digest, files) in enumerate(PACKAGES):
+            place = Path(temporary, str(number))
+            place.mkdir()
+            try:
+                archive = fetch(package, place)
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                print(f"npm could not fetch {package}: the pages take it from its CDN. ({error})")
+                return
+            if hashlib.sha256(archive.read_bytes()).hexdigest() != digest:
+                sys.exit(f"{package} is not the file that was tested: its checksum differs.")
+            unpack(archive, files, whole)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(whole, folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,91 @@
+"""The built book behind a local server, in a real browser that reaches no other host."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+PAGES = Path(__file__).parents[1] / "_build/html"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        """One line for each request would hide the tests' own."""
+
+
+@pytest.fixture(scope="session")
+def address():
+    """Where the built book is served."""
+    if not (PAGES / "index.html").exists():
+        pytest.fail(f"there is no book in {PAGES}; `make book` builds it")
+    handler = functools.partial(Quiet, directory=PAGES)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.fail("no Chromium here; install Debian's `chromium`, or name one in CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page, and what went wrong on it so far."""
+
+    page: object
+    wrong: list = field(default_factory=list)
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens a page of the book, at a width of so many pixels."""
+    contexts = []
+
+    def open_page(name, width=1280):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        contexts.append(context)
+        page = context.new_page()
+        seen = Visit(page)
+
+        def only_here(route):
+            if route.request.url.startswith(address):
+                route.continue_()
+            else:
+                seen.wrong.append(f"asked another host: {route.request.url}")
+                route.abort()
+
+        def note(kind, what):
+            seen.wrong.append(f"{kind}: {what}")
+
+        context.route("**/*", only_here)
+        page.on("requestfailed", lambda request: note("failed", request.url))
+        page.on("response", lambda answer: answer.ok or note(answer.status, answer.url))
+        page.on("pageerror", lambda error: note("error", error))
+        page.on("console", lambda line: line.type == "error" and note("console", line.text))
+        page.goto(f"{address}/{name}.html", wait_until="networkidle")
+        return seen
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,196 @@
+"""Every page of the built book in a browser: nothing fails, every slider shows what it says."""
+
+import json
+import time
+
+import pytest
+import yaml
+from conftest import PAGES
+
+ROOT = PAGES.parents[1]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+MEGABYTE = 2**20
+
+
+def toc_files():
+    parts = TOC.get("parts", [{"chapters": TOC.get("chapters", [])}])
+    return [TOC["root"], *(entry["file"] for part in parts for entry in part["chapters"])]
+
+
+def widget_state(page):
+    """Model id -> the state of a widget, as the page holds it."""
+    text = page.locator('script[type="application/vnd.jupyter.widget-state+json"]').text_content()
+    return {name: model["state"] for name, model in json.loads(text)["state"].items()}
+
+
+def outputs(page):
+    """Of each output with widgets: its place on the page, and the id of its outermost model."""
+    scripts = page.locator('script[type="application/vnd.jupyter.widget-view+json"]')
+    models = [json.loads(text)["model_id"] for text in scripts.all_text_contents()]
+    page.locator(".jupyter-widgets").first.wait_for()
+    return [(scripts.nth(i).locator(".."), model) for i, model in enumerate(models)]
+
+
+def resolve(state, text):
+    return state[text.removeprefix("IPY_MODEL_")]
+
+
+def children(state, model):
+    return [resolve(state, child) for child in model["children"]]
+
+
+def is_a(model, name):
+    return model["_model_name"] == name
+
+
+class Output:
+    """The controls of an output, and what its state says that they should show."""
+
+    def __init__(self, place, root, state):
+        self.place, self.state = place, state
+        self.shown = next(m for m in reversed(children(state, root)) if is_a(m, "StackModel"))
+
+    def expected(self, *indices):
+        """The text of the widget behind these indices, from the outer stack to the inner."""
+        widget = self.shown
+        for index in indices:
+            widget = children(self.state, widget)[index]
+        return widget["value"]
+
+    def depth(self):
+        inner = children(self.state, self.shown)[0]
+        return 2 if is_a(inner, "StackModel") else 1
+
+    def shows(self, html):
+        """Wait until exactly this picture is visible, comparing its bytes."""
+        wanted = html.split('src="')[1].split('"')[0]
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            visible = self.place.locator("img:visible")
+            if visible.evaluate_all("all => all.map(image => image.src)") == [wanted]:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def sliders(self):
+        return self.place.locator(".widget-hslider").all()
+
+
+def handle_of(slider):
+    return slider.locator(".noUi-handle")
+
+
+def index_of(slider):
+    return round(float(handle_of(slider).get_attribute("aria-valuenow")))
+
+
+def last_of(slider):
+    return round(float(handle_of(slider).get_attribute("aria-valuemax")))
+
+
+def click(page, slider, share):
+    """With the mouse, at this share of the slider's length."""
+    box = slider.locator(".noUi-base").bounding_box()
+    across = 1 + share * (box["width"] - 2)
+    page.mouse.click(box["x"] + across, box["y"] + box["height"] / 2)
+    # The slider hears no further click while its handle glides.
+    slider.locator(".noUi-state-tap").wait_for(state="detached")
+
+
+@pytest.mark.parametrize("name", toc_files())
+@pytest.mark.parametrize("width", [380, 1280])
+def test_nothing_fails_and_nothing_is_too_wide(visit, name, width):
+    seen = visit(name, width)
+    if seen.page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count():
+        seen.page.locator(".widget-hslider").first.wait_for()
+    assert seen.wrong == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+    assert seen.page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+
+
+@pytest.mark.parametrize("name", [name for name in toc_files() if name.startswith("notebooks/")])
+def test_a_chapter_weighs_at_most_four_megabytes(visit, name):
+    page = visit(name).page
+    pictures = page.evaluate("[...document.images].map(i => i.src)")
+    files = {PAGES / "_images" / p.split("/_images/")[1] for p in pictures if "/_images/" in p}
+    weight = (PAGES / f"{name}.html").stat().st_size + sum(f.stat().st_size for f in files)
+    assert weight < 4 * MEGABYTE, f"{weight / MEGABYTE:.1f} MB"
+
+
+CHAPTERS_WITH_SLIDERS = [
+    file.relative_to(PAGES).with_suffix("").as_posix()
+    for file in sorted((PAGES / "notebooks").glob("*.html"))
+    if "widget-view+json" in file.read_text("utf8")
+]
+
+
+@pytest.mark.parametrize("name", CHAPTERS_WITH_SLIDERS)
+@pytest.mark.parametrize("width", [380, 1280])
+def test_every_slider_shows_its_picture(visit, name, width):
+    seen = visit(name, width)
+    state = widget_state(seen.page)
+    for place, model in outputs(seen.page):
+        output = Output(place, state[model], state)
+        place.scroll_into_view_if_needed()
+        sliders = output.sliders()
+        if len(sliders) == 2:
+            check_map(seen.page, output, *sliders)
+        elif output.depth() == 2:
+            check_explorer(seen.page, output, sliders[0])
+        else:
+            check_slider(seen.page, output, sliders[0], lambda index: (index,))
+    assert seen.wrong == []
+
+
+def check_slider(page, output, slider, path):
+    """By keyboard, by mouse, and by the play button."""
+    handle, last = handle_of(slider), last_of(slider)
+    assert handle.get_attribute("aria-label")
+    assert output.shows(output.expected(*path(0)))
+    handle.focus()
+    for index in (1, 2, 1):
+        page.keyboard.press("ArrowRight" if index > index_of(slider) else "ArrowLeft")
+        assert output.shows(output.expected(*path(index)))
+        assert index_of(slider) == index
+    readout = slider.locator(".widget-readout").text_content()
+    assert handle.get_attribute("aria-valuetext") == readout
+    click(page, slider, 1)
+    assert output.shows(output.expected(*path(last)))
+    click(page, slider, 0)
+    assert output.shows(output.expected(*path(0)))
+    play = output.place.locator(".widget-play button")
+    assert all(button.get_attribute("aria-label") for button in play.all())
+    play.nth(0).click()
+    assert output.shows(output.expected(*path(1)))
+    assert output.shows(output.expected(*path(2)))
+    play.nth(0).click()
+    play.nth(1).click()
+    assert output.shows(output.expected(*path(0)))
+
+
+def check_explorer(page, output, slider):
+    buttons = output.place.locator(".widget-toggle-button, .widget-toggle-buttons button").all()
+    assert len(buttons) == len(output.shown["children"])
+    for row, button in reversed(list(enumerate(buttons))):
+        button.click()
+        check_slider(page, output, slider, lambda index, row=row: (row, index))
+
+
+def check_map(page, output, first, second):
+    middle = index_of(first)
+    assert output.shows(output.expected(middle, middle))
+    handle_of(first).focus()
+    page.keyboard.press("ArrowRight")
+    assert output.shows(output.expected(middle, middle + 1))
+    handle_of(second).focus()
+    page.keyboard.press("ArrowLeft")
+    assert output.shows(output.expected(middle - 1, middle + 1))
+    for slider, wanted in ((first, (middle - 1, 0)), (second, (0, 0))):
+        click(page, slider, 0)
+        assert output.shows(output.expected(*wanted))
+
+
+def test_formulas_are_typeset_without_another_host(visit):
+    page = visit("notebooks/01_theory").page
+    page.locator("mjx-container").first.wait_for()
+    assert page.locator("mjx-container").count() > 100

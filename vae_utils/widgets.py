@@ -1,0 +1,238 @@
+"""Sliders over pictures, which work in a notebook and on a page without a kernel.
+
+Every picture is drawn beforehand. The browser links the controls to the
+pictures, so nothing here runs when a slider is moved.
+"""
+
+import base64
+import hashlib
+import html
+import io
+
+import ipywidgets
+import numpy as np
+from ipywidgets import jslink
+from matplotlib import pyplot as plt
+from PIL import Image
+from tqdm import tqdm
+
+from vae_utils import figures
+from vae_utils.checks import check_at_least
+
+# Pixels of a picture for each pixel of the page: sharp on today's screens.
+DENSITY = 2
+PAUSE = 300  # milliseconds between two pictures, when they play
+
+
+def picture(figure, alt):
+    """A figure as it looks now, as a widget.
+
+    Args:
+        figure: a matplotlib figure.
+        alt: what it shows, in words, for those who can't see it.
+    """
+    width, height = np.round(100 * figure.get_size_inches()).astype(int)
+    return ipywidgets.HTML(
+        f'<img src="data:image/webp;base64,{_encoded(figure)}" alt="{html.escape(alt)}" '
+        f'width="{width}" height="{height}" style="max-width: 100%; height: auto">'
+    )
+
+
+def _encoded(figure):
+    """A figure as the text of a WebP."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="webp", dpi=100 * DENSITY, pil_kwargs={"lossless": True})
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def frame_stepper(pictures, labels, description):
+    """A slider and a play button over pictures.
+
+    Args:
+        pictures: widgets, one for each position of the slider.
+        labels: as many texts; the slider shows the one of its position.
+        description: what the slider changes.
+
+    Raises:
+        ValueError: if there are fewer than two pictures, or not as many labels.
+    """
+    stack = ipywidgets.Stack(pictures, selected_index=0)
+    return ipywidgets.VBox([_controls([stack], labels, description), stack])
+
+
+def explorer(pictures, choice, labels, description):
+    """As `frame_stepper`, with buttons that choose between several rows of pictures.
+
+    Args:
+        pictures: name -> widgets, one for each position of the slider.
+        choice: what the names are.
+        labels, description: of the slider, as for `frame_stepper`.
+
+    Raises:
+        ValueError: as `frame_stepper`, for any row.
+    """
+    rows = [ipywidgets.Stack(row, selected_index=0) for row in pictures.values()]
+    controls = _controls(rows, labels, description)
+    names = ipywidgets.ToggleButtons(
+        options=list(pictures), description=choice, style={"button_width": "auto"}
+    )
+    shown = ipywidgets.Stack(rows, selected_index=0)
+    jslink((names, "index"), (shown, "selected_index"))
+    return ipywidgets.VBox([names, controls, shown])
+
+
+def _controls(stacks, labels, description):
+    """A slider for all stacks at once, with a play button."""
+    check_at_least("the number of labels", len(labels), 2)
+    for stack in stacks:
+        if len(stack.children) != len(labels):
+            raise ValueError(f"{len(labels)} labels for {len(stack.children)} pictures")
+    # Not `value`: a link to the index needs no kernel.
+    slider = ipywidgets.SelectionSlider(
+        options=list(labels), description=description, layout={"width": "auto", "flex": "1 1 14rem"}
+    )
+    play = ipywidgets.Play(min=0, max=len(labels) - 1, interval=PAUSE)
+    jslink((play, "value"), (slider, "index"))
+    # And back, so that the play button goes on from where the slider was moved to.
+    jslink((slider, "index"), (play, "value"))
+    for stack in stacks:
+        jslink((slider, "index"), (stack, "selected_index"))
+    return ipywidgets.Box([play, slider], layout={"flex_flow": "row wrap", "max_width": "40rem"})
+
+
+def training_stepper(record, moments=20):
+    """Training samples and training values over training, to be scrubbed at will.
+
+    Args:
+        record: of a `Recorder`.
+        moments: how many to show at most, evenly spread in log(step).
+    """
+    chosen = figures.spread_moments(record["step"], moments)
+    figure, show = figures.training_moment(record)
+    pictures = []
+    for index in tqdm(chosen, desc="pictures", unit="picture"):
+        show(index)
+        pictures.append(picture(figure, _moment_in_words(record, index)))
+    plt.close(figure)
+    return frame_stepper(pictures, [f"step {record['step'][i]:,}" for i in chosen], "moment")
+
+
+def _moment_in_words(record, index):
+    def of(name):
+        return record[name][index]
+
+    return (
+        f"After {of('step'):,} steps: reconstructions of test images with a squared error of "
+        f"{of('mse'):.4f} per pixel, and decoded samples of the prior. Posterior means lie between "
+        f"{of('mean_low'):.2f} and {of('mean_high'):.2f}, standard deviations between "
+        f"{of('std_low'):.2g} and {of('std_high'):.2g}; the KL is "
+        f"{of('kl_per_unit').sum():.2f} nats."
+    )
+
+
+def run_explorer(records, texts, choice, labels, description):
+    """Whole runs: buttons choose a row of them, and a slider one of the row.
+
+    Args:
+        records: name -> records of a `Recorder`, one for each position of the slider, all
+            with the same moments.
+        texts: name -> as many short texts, which stand in the pictures.
+        choice, labels, description: as for `explorer`.
+
+    Raises:
+        ValueError: as `explorer`.
+    """
+    figure, show = figures.run_overview([record for row in records.values() for record in row])
+    pictures = {name: [] for name in records}
+    bar = tqdm(total=sum(map(len, records.values())), desc="pictures", unit="picture")
+    for name, row in records.items():
+        for record, text, label in zip(row, texts[name], labels):
+            show(record, text)
+            words = " ".join(text.split())
+            alt = f"{choice} {name}, {description} {label}. {words}. {_moment_in_words(record, -1)}"
+            pictures[name].append(picture(figure, alt))
+            bar.update()
+    bar.close()
+    plt.close(figure)
+    return explorer(pictures, choice, labels, description)
+
+
+def latent_map(vae, images, labels, side=15, reach=3.0):
+    """Two sliders through a latent space of two units, beside the map of encoded images.
+
+    Args:
+        vae: a model with two latent units.
+        images: (n, h, w, c) in [0, 1]; their posterior means make the map.
+        labels: (n,) whole numbers from 0 to 9, which colour it.
+        side: positions of each slider.
+        reach: how far the sliders go, in standard deviations of the prior.
+
+    Raises:
+        ValueError: if the model hasn't two latent units, or on bad images.
+    """
+    if vae.latent_size != 2:
+        raise ValueError(f"the map needs a model with 2 latent units; got {vae.latent_size}")
+    check_at_least("side", side, 2)
+    places = np.linspace(-reach, reach, side)
+    codes = np.array([(x, y) for y in places for x in places], "float32")
+    decoded = vae.decode(codes).reshape(side, side, *vae.image_shape)
+    figure, axis, frame = figures.code_map(vae.encode(images)[0], labels, reach)
+    style, place = _map_and_marker(figure, axis, frame)
+    rows = [
+        ipywidgets.Stack(
+            [place(x, y, image) for x, image in zip(places, row)], selected_index=side // 2
+        )
+        for y, row in zip(places, decoded)
+    ]
+    shown = ipywidgets.Stack(rows, selected_index=side // 2)
+    first, second = (
+        ipywidgets.SelectionSlider(
+            options=[f"{value:+.1f}" for value in places], index=side // 2, description=name
+        )
+        for name in ("first unit", "second unit")
+    )
+    for row in rows:
+        jslink((first, "index"), (row, "selected_index"))
+    jslink((second, "index"), (shown, "selected_index"))
+    return ipywidgets.VBox([style, first, second, shown])
+
+
+def _map_and_marker(figure, axis, frame):
+    """The map as a style, stored once; and a function that marks a place and adds its picture."""
+    figure.canvas.draw()
+    to_percent = axis.transData + figure.transFigure.inverted()
+    left, _, width, height = frame.get_position().bounds
+    top = 1 - frame.get_position().y1
+    ratio = "{:g} / {:g}".format(*figure.get_size_inches())
+    wide = round(100 * figure.get_size_inches()[0])
+    data = _encoded(figure)
+    plt.close(figure)
+    name = f"vae-map-{hashlib.sha256(data.encode()).hexdigest()[:8]}"
+    style = ipywidgets.HTML(
+        f"<style>.{name} {{background: url(data:image/webp;base64,{data}) 0 0 / 100% 100%; "
+        f"position: relative; width: {wide}px; max-width: calc(100vw - 4rem); "
+        f"aspect-ratio: {ratio}}} "
+        f".{name} > * {{position: absolute}} .{name} > img {{image-rendering: pixelated; "
+        f"left: {left:.1%}; top: {top:.1%}; width: {width:.1%}; height: {height:.1%}}} "
+        f".{name} > span {{width: 12px; height: 12px; margin: -6px; border: 3px solid #000; "
+        f"box-sizing: border-box; border-radius: 50%; background: #fff}}</style>"
+    )
+
+    def place(x, y, image):
+        across, up = to_percent.transform((x, y))
+        alt = f"The decoder's picture of the code ({x:+.1f}, {y:+.1f}), and its place on the map."
+        return ipywidgets.HTML(
+            f'<div class="{name}" role="img" aria-label="{alt}">'
+            f'<span style="left: {across:.1%}; top: {1 - up:.1%}"></span>'
+            f'<img alt="" src="data:image/png;base64,{_small(image)}"></div>'
+        )
+
+    return style, place
+
+
+def _small(image):
+    """An image (h, w, 1) in [0, 1], dark on light, as the text of a PNG."""
+    buffer = io.BytesIO()
+    pixels = np.round(255 * (1 - image[..., 0])).astype("uint8")
+    Image.fromarray(pixels).save(buffer, "png", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
