@@ -46,10 +46,13 @@ pages: $(READY) .venv/.scripts
 	@$(BIN)/python -c "$$CHECK"
 	$(call build,$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)))
 
+# Settings in another folder look for the extension from there.
+HERE := s|page_scripts: book|page_scripts: $(CURDIR)/book|
+
 # Notebooks that the folder doesn't hold run first, two at a time; jupyter-book then finds all of them.
 define build
 	kept=$(1) && $(BIN)/python -m book.execute $$kept && \
-	sed "s|execute_notebooks: *force|execute_notebooks: cache\n  cache: $$kept|" _config.yml > .venv/pages.yml
+	sed "$(HERE); s|execute_notebooks: *force|execute_notebooks: cache\n  cache: $$kept|" _config.yml > .venv/pages.yml
 	$(BIN)/jupyter-book build . --config .venv/pages.yml --warningiserror --nitpick --keep-going
 	@echo
 	@echo "The book: $(CURDIR)/_build/html/index.html"
@@ -75,7 +78,7 @@ bench: .venv/.bench
 
 # Without running the notebooks: only their links count here.
 links: $(READY)
-	sed 's/execute_notebooks: *force/execute_notebooks: "off"/' _config.yml > .venv/links.yml
+	sed '$(HERE); s/execute_notebooks: *force/execute_notebooks: "off"/' _config.yml > .venv/links.yml
 	$(BIN)/jupyter-book build . --config .venv/links.yml --builder linkcheck --path-output .venv/links
 
 clean:

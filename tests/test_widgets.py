@@ -174,11 +174,7 @@ def test_a_latent_map_has_a_picture_for_each_position_and_marks_its_place(links)
             "2 labels for 1 pictures",
         ),
         (
-            lambda: widgets.latent_map(
-                VAE(mlp_encoder(big := _with_latent(3)), mlp_decoder(big)),
-                bright_bars(3),
-                [1, 2, 3],
-            ),
+            lambda: widgets.latent_map(a_model(3), bright_bars(3), [1, 2, 3]),
             "2 latent units; got 3",
         ),
         (lambda: widgets.latent_map(a_model(2), bright_bars(3), [1, 2, 3], side=1), "side"),
