@@ -9,7 +9,7 @@ from conftest import PAGES
 
 ROOT = PAGES.parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
-MEGABYTE = 2**20
+MEGABYTE = 1_000_000
 
 
 def toc_files():

@@ -190,8 +190,8 @@ def run_overview(records, brighten=2.0):
         changes the figure to show them.
     """
     columns = min(8, records[0]["samples"].shape[1])
-    figure = plt.figure(figsize=(WIDTH, 6.4))
-    above, below = figure.subfigures(2, 1, height_ratios=[1.5, 4.9])
+    figure = plt.figure(figsize=(WIDTH, 6.8))
+    above, below = figure.subfigures(2, 1, height_ratios=[1.5, 5.3])
     rows = {
         name: _row_of_images(line, records[0][name][-1, :columns], name)
         for name, line in zip(("reconstructions", "samples"), above.subplots(2, columns))
@@ -216,8 +216,8 @@ def run_overview(records, brighten=2.0):
         axis.yaxis.set_minor_formatter(NullFormatter())
     for axis in axes[3:5]:
         axis.set_xlabel("gradient step")
-    words = axes[5].text(0, 0.95, "", va="top", transform=axes[5].transAxes)
-    axes[5].legend(axes[3].get_lines(), ["highest", "lowest"], loc="lower left")
+    words = axes[5].text(0, 1.1, "", va="top", transform=axes[5].transAxes)
+    axes[5].legend(axes[3].get_lines(), ["highest", "lowest"], loc=(0, 0), borderpad=0)
     axes[5].set_axis_off()
     _keep_layout(figure)
 
