@@ -33,6 +33,7 @@ PROMISED_KEYS = {
         "anneal_elbo",
         "constant_elbo",
     },
+    "04b_playground": {"best_rate", "fastest_loss", "slowest_loss"},
     "05_low_capacity_decoder": {"plateau_steps_conv", "plateau_steps_mlp", "probe_accuracy"},
 }
 CHAPTERS = sorted(PROMISED_KEYS)
@@ -105,9 +106,9 @@ def used_keys(chapter):
 
 
 def toc_files():
-    return [TOC["root"]] + [
-        chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]
-    ]
+    chapters = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
+    sections = [section for chapter in chapters for section in chapter.get("sections", [])]
+    return [TOC["root"], *(entry["file"] for entry in [*chapters, *sections])]
 
 
 def page(name):
@@ -227,13 +228,16 @@ def test_cells_that_glue_print_for_those_who_run_them_and_not_on_the_page(chapte
         assert not figure_of(cell) and "show_source(" not in source(cell), source(cell)
         assert "Code(" not in source(cell), source(cell)
     for cell in cells(chapter, "code"):
-        assert cell in gluing or "remove-output" not in cell["metadata"].get("tags", [])
+        # Buttons that need a kernel would be dead on the page.
+        needs_a_kernel = source(cell).startswith("Playground(")
+        hidden = "remove-output" in cell["metadata"].get("tags", [])
+        assert hidden == (cell in gluing or needs_a_kernel), source(cell)
 
 
 @each_chapter
 def test_figures_have_caption_name_and_alternative_text(chapter):
     figures = [cell for cell in cells(chapter, "code") if figure_of(cell)]
-    assert figures, "a chapter without figures"
+    assert figures or any("widgets." in source(cell) for cell in cells(chapter, "code"))
     for cell in figures:
         figure = figure_of(cell)
         assert len(figure.get("caption", "")) > 20, f"no caption: {source(cell)}"

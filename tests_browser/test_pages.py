@@ -13,8 +13,9 @@ MEGABYTE = 1_000_000
 
 
 def toc_files():
-    parts = TOC.get("parts", [{"chapters": TOC.get("chapters", [])}])
-    return [TOC["root"], *(entry["file"] for part in parts for entry in part["chapters"])]
+    chapters = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
+    sections = [section for chapter in chapters for section in chapter.get("sections", [])]
+    return [TOC["root"], *(entry["file"] for entry in [*chapters, *sections])]
 
 
 def widget_state(page):

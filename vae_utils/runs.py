@@ -1,6 +1,7 @@
 """One training run from its settings: what the experiments of the book repeat."""
 
 import random
+import threading
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
@@ -71,6 +72,10 @@ def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every,
     return vae
 
 
+# Runs with equal settings share a program, and with it weights: one at a time in a process.
+_one_run = threading.Lock()
+
+
 @lru_cache(maxsize=4)
 def _program(architecture, params, likelihood, kl_weight, learning_rate, every, steps):
     """A model whose training step stays compiled for the runs that follow.
@@ -128,10 +133,12 @@ def train(
     learning_rate=None,
     every=10,
     watch=100,
+    callbacks=None,
 ) -> Run:
     """Build a model, train it, and look at it every few steps.
 
-    Equal arguments give equal results, to the last bit, on the same machine.
+    Equal arguments give equal results, to the last bit, on the same machine. Threads may
+    call it; they wait for each other.
 
     Args:
         architecture: "conv" or "mlp", the two of the original analysis.
@@ -144,6 +151,8 @@ def train(
         learning_rate: a number or a Keras schedule, in place of `params.learning_rate`.
         every: gradient steps between two looks.
         watch: how many test images to look at.
+        callbacks: Keras callbacks in place of the progress bar. A `Recorder` among them
+            takes the place of the one that looks.
 
     Raises:
         ValueError: on an unknown architecture, on images of another shape than
@@ -169,17 +178,24 @@ def train(
     if steps % every:
         raise ValueError(f"every ({every}) must divide steps ({steps})")
     kl_weight = schedules.get(kl_weight)
+    if callbacks is None:
+        callbacks = [ProgressBar(steps, f"{architecture}, seed {seed}")]
+    recorders = [callback for callback in callbacks if isinstance(callback, Recorder)]
+    if not recorders:
+        recorders = [Recorder(images.test[:watch], every)]
+        callbacks = [*recorders, *callbacks]
     settings = (architecture, params, likelihood, kl_weight, learning_rate, every)
-    program = _program_for(*settings, steps)
-    vae = _compiled(*settings, seed=seed)  # the last to set the seed, also that of the order
-    _copy_state(vae, program)
-    recorder = Recorder(images.test[:watch], every)
-    program.fit(
-        batches(_pool(images), params.batch_size, seed=seed, endless=True, stack=program.stack),
-        steps_per_epoch=steps,
-        shuffle=False,
-        verbose=0,
-        callbacks=[recorder, ProgressBar(steps, f"{architecture}, seed {seed}")],
-    )
-    _copy_state(program, vae)
-    return Run(vae, recorder.record)
+    with _one_run:
+        program = _program_for(*settings, steps)
+        vae = _compiled(*settings, seed=seed)  # the last to set the seed, also that of the order
+        _copy_state(vae, program)
+        pool = _pool(images)
+        program.fit(
+            batches(pool, params.batch_size, seed=seed, endless=True, stack=program.stack),
+            steps_per_epoch=steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
+        _copy_state(program, vae)
+    return Run(vae, recorders[0].record)

@@ -1,0 +1,231 @@
+"""The playground without a browser: its buttons, its fields, and what goes wrong."""
+
+import csv
+import gc
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import psutil
+import pytest
+from conftest import bright_bars
+
+from vae_utils import Gaussian, Images, Params, mse, playground
+from vae_utils.playground import Playground
+from vae_utils.schedules import Linear
+
+IMAGES = Images(bright_bars(64), bright_bars(20, seed=1), None, None, "own", "made for tests")
+LONG = "100000"
+
+
+@pytest.fixture(autouse=True)
+def tiny_networks(monkeypatch):
+    sizes = {"latent_size": 2, "mlp_encoder_units": (16,), "mlp_decoder_units": (16,)}
+    monkeypatch.setattr(playground, "NETWORKS", {"tiny": ("mlp", sizes)})
+
+
+@pytest.fixture
+def ground():
+    ground = Playground(IMAGES)
+    ground.fields["steps"].value = "40"
+    yield ground
+    ground.buttons["Stop"].click()
+    ground.wait(60)
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def train(ground):
+    ground.buttons["Train"].click()
+    ground.wait(60)
+    assert not ground.running
+
+
+def test_a_run_ends_in_the_table_and_in_the_figure(ground):
+    empty = ground.picture.value
+    train(ground)
+    (run,) = ground.runs
+    assert ground.picture.value != empty
+    assert ground.bar.value == ground.bar.max == 40
+    assert "Done after 40 steps" in ground.status.value
+    for name in ("elbo", "kl", "active_units", "mutual_information", "mse"):
+        assert np.isfinite(run[name])
+        assert f">{name.replace('_', ' ')}</th>" in ground.table.value
+    steps, weights, kl, mse = run["curves"]
+    np.testing.assert_array_equal(steps, [0, 10, 20, 30, 40])
+    np.testing.assert_allclose(weights, steps / 400, rtol=1e-5)
+    assert len(kl) == len(mse) == 5
+
+
+def test_earlier_runs_stay_for_comparison(ground):
+    train(ground)
+    before = ground.picture.value
+    ground.fields["rate"].value = "1/10"
+    train(ground)
+    assert [run["rate"] for run in ground.runs] == [1 / 400, 1 / 10]
+    assert [run["run"] for run in ground.runs] == [1, 2]
+    assert ground.table.value.count("<tr>") == 3
+    assert ground.picture.value != before
+    assert not np.array_equal(ground.runs[0]["curves"][1], ground.runs[1]["curves"][1])
+
+
+def test_it_trains_as_train_does(ground):
+    """The same settings give the same numbers as the package's own function."""
+    ground.fields["seed"].value = "5"
+    train(ground)
+    params = replace(Params(), image_shape=(8, 8, 1), log_std_start=-3.0)
+    params = replace(params, **playground.NETWORKS["tiny"][1])
+    alone = playground.train(
+        "mlp",
+        IMAGES,
+        40,
+        likelihood=Gaussian(0.5),
+        kl_weight=Linear(1 / 400),
+        seed=5,
+        params=params,
+    )
+    assert ground.runs[0]["mse"] == mse(alone.vae, IMAGES.test)
+
+
+def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(ground):
+    pictures = []
+    ground.picture.observe(lambda change: pictures.append(time.monotonic()), "value")
+    ground.fields["steps"].value = LONG
+    ground.buttons["Train"].click()
+    until(lambda: ground.bar.value > 0)
+    first = len(pictures)
+    time.sleep(1)
+    assert len(pictures) - first >= 5
+    assert "s left" in ground.status.value
+    asked = time.monotonic()
+    ground.buttons["Stop"].click()
+    ground.wait(60)
+    assert time.monotonic() - asked < 1
+    assert "Stopped after" in ground.status.value
+    assert 0 < ground.runs[0]["steps"] < 100_000
+    assert ground.runs[0]["steps"] == ground.runs[0]["curves"][0][-1]
+
+
+def test_a_second_train_is_refused_and_the_first_goes_on(ground):
+    ground.fields["steps"].value = LONG
+    ground.buttons["Train"].click()
+    until(lambda: ground.bar.value > 0)
+    thread = ground._thread
+    ground.buttons["Train"].click()
+    assert ground._thread is thread and thread.is_alive()
+    ground.buttons["Stop"].click()
+    ground.wait(60)
+    assert len(ground.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "words"),
+    [
+        ("variance", "0", "variance must lie between"),
+        ("variance", "nan", "variance must be a number"),
+        ("rate", "fast", "rate must be a number such as"),
+        ("rate", "1/0", "rate must be a number such as"),
+        ("rate", "-1", "rate must lie between"),
+        ("start", "-3", "start must lie between"),
+        ("cap", "", "cap must be a number"),
+        ("steps", "15", "steps must be a multiple of 10"),
+        ("steps", "10.5", "steps must be a whole number"),
+        ("seed", "1.5", "seed must be a whole number"),
+        ("seed", "<b>", "got &#x27;&lt;b&gt;&#x27;"),
+    ],
+)
+def test_bad_input_is_named_beside_its_field_and_nothing_is_lost(ground, field, text, words):
+    train(ground)
+    good = {name: widget.value for name, widget in ground.fields.items()}
+    ground.fields[field].value = text
+    ground.buttons["Train"].click()
+    assert not ground.running and len(ground.runs) == 1
+    assert words in ground.errors[field].value and 'role="alert"' in ground.errors[field].value
+    for name, widget in ground.fields.items():
+        assert widget.value == (text if name == field else good[name])
+        assert name == field or "alert" not in ground.errors[name].value
+    ground.fields[field].value = good[field]
+    train(ground)
+    assert len(ground.runs) == 2 and "alert" not in ground.errors[field].value
+
+
+def test_an_error_in_training_is_shown_and_the_next_run_works(ground, monkeypatch):
+    def broken(*args, **settings):
+        raise RuntimeError("out of <memory>")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(playground, "train", broken)
+        train(ground)
+    assert ground.status.value == "RuntimeError: out of &lt;memory&gt;"
+    assert ground.bar.bar_style == "danger" and not ground.runs
+    train(ground)
+    assert len(ground.runs) == 1
+
+
+@pytest.mark.parametrize("schedule", playground.SCHEDULES)
+def test_each_schedule_rises_to_the_cap(ground, schedule):
+    ground.fields["schedule"].value = schedule
+    ground.fields["rate"].value, ground.fields["cap"].value = "1/10", "0.5"
+    train(ground)
+    weights = ground.runs[0]["curves"][1]
+    assert weights.max() <= 0.5 + 1e-6
+    if schedule not in ("quality gate", "cyclical"):
+        assert weights[-1] == pytest.approx(0.5, rel=0.01)
+
+
+def test_clear_forgets_the_runs(ground):
+    empty = ground.picture.value
+    train(ground)
+    ground.buttons["Clear"].click()
+    assert ground.runs == [] and ground.table.value == "" and ground.picture.value == empty
+    train(ground)
+    assert [run["run"] for run in ground.runs] == [1]
+
+
+def test_the_table_can_be_saved_and_no_file_is_overwritten(ground, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ground.buttons["Save"].click()
+    assert "no finished run" in ground.status.value and not list(tmp_path.iterdir())
+    train(ground)
+    ground.buttons["Save"].click()
+    ground.buttons["Save"].click()
+    first, second = sorted(tmp_path.iterdir())
+    assert first.read_text() == second.read_text() and str(second) in ground.status.value
+    (row,) = csv.DictReader(first.open())
+    assert row["rate"] == "0.0025" and float(row["elbo"]) == ground.runs[0]["elbo"]
+    assert "curves" not in row
+
+
+def megabytes():
+    gc.collect()
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def test_fifty_cycles_leave_no_threads_and_no_memory_behind(ground):
+    ground.fields["steps"].value = LONG
+
+    def cycle():
+        ground.buttons["Train"].click()
+        until(lambda: ground.bar.value > 0)
+        ground.buttons["Stop"].click()
+        ground.wait(60)
+        ground.buttons["Clear"].click()
+
+    for _ in range(10):
+        cycle()
+    threads, before = threading.active_count(), megabytes()
+    for _ in range(40):
+        cycle()
+    assert threading.active_count() <= threads
+    assert megabytes() - before < 40, f"{megabytes() - before:.0f} MB"
+
+
+def test_other_images_are_refused():
+    with pytest.raises(ValueError, match="load_images; got ndarray"):
+        Playground(IMAGES.train)

@@ -1,0 +1,353 @@
+"""Train with a KL weight of your own, and watch: fields, buttons, curves and a table.
+
+Needs a kernel. Training is `vae_utils.train` in a thread of its own, so that the
+notebook stays usable; a callback draws, and listens for the stop button.
+"""
+
+import csv
+import html
+import io
+import threading
+import time
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from vae_utils import figures, schedules
+from vae_utils.data import Images
+from vae_utils.diagnostics import summary
+from vae_utils.likelihoods import Gaussian
+from vae_utils.params import Params
+from vae_utils.recording import Recorder
+from vae_utils.runs import train
+
+EVERY = 10  # steps between two looks, and between two chances to stop
+FRAME = 0.15  # seconds between two pictures, at least
+WATCH, TEST = 100, 1_000  # images to look at while training, and to measure at the end
+SHUT = 0.6  # the quality gate opens at this part of the mean image's squared error
+
+# The log standard deviations start at −3, where annealing has something to do.
+NETWORKS = {
+    "deep MLP": (
+        "mlp",
+        {"latent_size": 16, "mlp_encoder_units": (200, 200), "mlp_decoder_units": (100,) * 5},
+    ),
+    "MLP": ("mlp", {}),
+    "small conv": ("conv", {"conv_filters": (16, 32), "conv_units": 128}),
+    "conv": ("conv", {}),
+}
+SCHEDULES = {
+    "linear": lambda rate, start, cap, gate: schedules.Linear(rate, start, cap),
+    "sigmoid": lambda rate, start, cap, gate: schedules.Sigmoid(4 * rate, start + 0.5 / rate, cap),
+    "cosine": lambda rate, start, cap, gate: schedules.Cosine(1 / rate, start, cap),
+    "cyclical": lambda rate, start, cap, gate: schedules.Cyclical(2 / rate, cap=cap),
+    "quality gate": lambda rate, start, cap, gate: schedules.QualityGate(gate, rate, cap),
+    "constant": lambda rate, start, cap, gate: schedules.Constant(cap),
+}
+RESULTS = ("elbo", "kl", "active_units", "mutual_information", "mse")
+
+
+def number(text, name, low, high, whole=False):
+    """The number that a field holds, such as 0.0025 or 1/400.
+
+    Raises:
+        ValueError: if it is none, or out of range.
+    """
+    try:
+        value = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{name} must be a number such as 2, 0.5 or 1/400; got {text!r}") from None
+    if whole and value.denominator != 1:
+        raise ValueError(f"{name} must be a whole number; got {text}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must lie between {low:g} and {high:g}; got {text}")
+    return int(value) if whole else float(value)
+
+
+def steps_of(text):
+    steps = number(text, "steps", EVERY, 100_000, whole=True)
+    if steps % EVERY:
+        raise ValueError(f"steps must be a multiple of {EVERY}; got {text}")
+    return steps
+
+
+# Of each field: its value at first, what it means, and how its text becomes a number.
+FIELDS = {
+    "variance": ("0.5", "of the likelihood", lambda t: number(t, "variance", 1e-3, 1e4)),
+    "rate": ("1/400", "rise of the weight per step", lambda t: number(t, "rate", 1e-6, 1)),
+    "start": ("0", "step at which it begins to rise", lambda t: number(t, "start", 0, 1e6)),
+    "cap": ("1", "highest weight", lambda t: number(t, "cap", 0, 1e4)),
+    "steps": ("400", "gradient steps", steps_of),
+    "seed": ("0", "of start values and noise", lambda t: number(t, "seed", 0, 2**31 - 1, True)),
+}
+
+
+class _Live(Recorder):
+    """A recorder that hands each look on, and ends the training when it is asked to."""
+
+    def __init__(self, images, show, stop):
+        super().__init__(images, EVERY)
+        self._show, self._stop = show, stop
+
+    def _look(self):
+        super()._look()
+        self._show(self._moments)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        if self._stop.is_set():
+            self.model.stop_training = True
+
+
+class Playground(ipywidgets.VBox):
+    """Fields for a run, buttons to train, stop, clear and save, curves and a table of all runs.
+
+    Args:
+        images: `Images`, as `load_images` returns them.
+
+    Raises:
+        ValueError: if the images are something else.
+    """
+
+    def __init__(self, images):
+        if not isinstance(images, Images):
+            raise ValueError(f"images must come from load_images; got {type(images).__name__}")
+        self.images = images
+        watched = images.test[:WATCH]
+        self._mean_image_mse = float(np.square(images.train.mean(axis=0) - watched).mean())
+        self.runs = []  # finished ones: settings, numbers and curves
+        self._current = None  # the curves of the one that runs
+        self._thread = None
+        self._stop = threading.Event()
+        self._drawing = threading.Lock()
+        self._build()
+        self._draw()
+        super().__init__([self._form, self._buttons, self._progress, self.picture, self.table])
+
+    # ---- what is seen --------------------------------------------------------
+
+    def _build(self):
+        style = {"description_width": "6.5rem"}
+        self.fields = {
+            "network": ipywidgets.Dropdown(options=list(NETWORKS), description="network"),
+            "schedule": ipywidgets.Dropdown(options=list(SCHEDULES), description="schedule"),
+        }
+        for name, (value, meaning, _) in FIELDS.items():
+            self.fields[name] = ipywidgets.Text(value, description=name, tooltip=meaning)
+        self.errors = {name: ipywidgets.HTML() for name in self.fields}
+        for name, field in self.fields.items():
+            field.style = style
+            self.errors[name].value = self._meaning(name)
+        self._form = ipywidgets.VBox(
+            [ipywidgets.HBox([self.fields[name], self.errors[name]]) for name in self.fields]
+        )
+        self.buttons = {
+            name: ipywidgets.Button(description=name) for name in ("Train", "Stop", "Clear", "Save")
+        }
+        self.buttons["Save"].tooltip = "Write the table to a file beside the notebook"
+        for name, button in self.buttons.items():
+            button.on_click(getattr(self, f"_on_{name.lower()}"))
+        self._buttons = ipywidgets.HBox(list(self.buttons.values()))
+        self.bar = ipywidgets.IntProgress(0, 0, 1)
+        self.status = ipywidgets.HTML("Ready.")
+        self._progress = ipywidgets.HBox([self.bar, self.status])
+        self.picture = ipywidgets.Image(
+            format="png",
+            layout={"max_width": "100%"},
+            tooltip="KL weight, KL and squared error of each run; the table has their last numbers",
+        )
+        self.table = ipywidgets.HTML()
+
+    @staticmethod
+    def _meaning(name):
+        return FIELDS[name][1] if name in FIELDS else ""
+
+    def _draw(self):
+        """All runs, the current one on top."""
+        with self._drawing:
+            figure = Figure(figsize=(9, 2.8), dpi=100, layout="constrained", facecolor="white")
+            axes = figure.subplots(1, 3)
+            titles = ("KL weight", "KL (nats)", "MSE (per pixel)")
+            current = [] if self._current is None else [("running", self._current)]
+            named = [(f"run {run['run']}", run["curves"]) for run in self.runs]
+            for number_, (label, curves) in enumerate([*named, *current]):
+                colour = figures.COLOURS[number_ % len(figures.COLOURS)]
+                for axis, values in zip(axes, curves[1:]):
+                    axis.plot(curves[0], values, color=colour, label=label)
+            for axis, title in zip(axes, titles):
+                axis.set(title=title, xlabel="gradient step")
+                axis.grid(color="0.9")
+            axes[1].set_yscale("symlog")
+            axes[1].set_ylim(0, None)
+            axes[2].axhline(self._mean_image_mse, color="0.4", linestyle=":")
+            axes[2].set_ylim(0, 1.6 * self._mean_image_mse)
+            if named or current:
+                axes[0].legend(fontsize="small", frameon=False)
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format="png")
+            self.picture.value = drawn.getvalue()
+
+    def _tell(self):
+        """The table: a row for each finished run."""
+        if not self.runs:
+            self.table.value = ""
+            return
+        columns = [name for name in self.runs[0] if name != "curves"]
+        head = "".join(f'<th scope="col">{name.replace("_", " ")}</th>' for name in columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(_text(run[name]))}</td>" for name in columns)
+            for run in self.runs
+        )
+        self.table.value = f"<table><caption>Finished runs</caption><tr>{head}</tr>{body}</table>"
+
+    # ---- the buttons ---------------------------------------------------------
+
+    @property
+    def running(self):
+        return self._thread is not None and self._thread.is_alive()
+
+    def wait(self, seconds=None):
+        """Wait for the run to end, at most so many seconds."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _on_train(self, button):
+        if self.running:
+            self.status.value = "A run is on its way: stop it, or wait for its end."
+            return
+        settings = self._settings()
+        if settings is None:
+            self.status.value = "Not started: see the fields."
+            return
+        self._stop.clear()
+        self.bar.max, self.bar.value, self.bar.bar_style = settings["steps"], 0, ""
+        self.status.value = "Compiling: some seconds, the first time."
+        self._thread = threading.Thread(target=self._work, args=(settings,), daemon=True)
+        self._thread.start()
+
+    def _on_stop(self, button):
+        if self.running:
+            self._stop.set()
+            self.status.value = "Stopping."
+
+    def _on_clear(self, button):
+        self.runs = []
+        self._tell()
+        self._draw()
+
+    def _on_save(self, button):
+        if not self.runs:
+            self.status.value = "There is no finished run to save yet."
+            return
+        names = (Path(f"playground-{i}.csv") for i in range(1, 10_000))
+        path = next(name for name in names if not name.exists())
+        rows = [{k: v for k, v in run.items() if k != "curves"} for run in self.runs]
+        with path.open("w", newline="", encoding="utf8") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+        self.status.value = f"Saved as {html.escape(str(path.resolve()))}"
+
+    def _settings(self):
+        """What the fields say, or None if one of them is wrong; that one says why."""
+        settings = {name: self.fields[name].value for name in ("network", "schedule")}
+        wrong = False
+        for name, (_, _, convert) in FIELDS.items():
+            try:
+                settings[name] = convert(self.fields[name].value)
+                self.errors[name].value = self._meaning(name)
+            except ValueError as error:
+                wrong = True
+                self.errors[
+                    name
+                ].value = (
+                    f'<span role="alert" style="color: #b00020">{html.escape(str(error))}</span>'
+                )
+        return None if wrong else settings
+
+    # ---- the training, in its own thread -------------------------------------
+
+    def _work(self, settings):
+        began = time.monotonic()
+        drawn = 0.0
+
+        def show(moments):
+            nonlocal drawn
+            steps = moments[-1]["step"]
+            now = time.monotonic()
+            if now - drawn < FRAME:
+                return
+            drawn = now
+            self._current = _curves(moments)
+            self._draw()
+            self.bar.value = steps
+            left = (now - began) * (settings["steps"] - steps) / max(steps, 1)
+            if not self._stop.is_set():
+                self.status.value = f"Step {steps:,} of {settings['steps']:,}, {left:.0f} s left."
+
+        live = _Live(self.images.test[:WATCH], show, self._stop)
+        try:
+            run = self._train(settings, live)
+            self._finish(settings, run, time.monotonic() - began)
+        except Exception as error:  # noqa: BLE001  whatever it is, the reader shall see it
+            self.bar.bar_style = "danger"
+            self.status.value = html.escape(f"{type(error).__name__}: {error}")
+        finally:
+            self._current = None
+            self._draw()
+
+    def _train(self, settings, live):
+        architecture, sizes = NETWORKS[settings["network"]]
+        shape = self.images.train.shape[1:]
+        gate = SHUT * self._mean_image_mse
+        make = SCHEDULES[settings["schedule"]]
+        return train(
+            architecture,
+            self.images,
+            settings["steps"],
+            likelihood=Gaussian(settings["variance"]),
+            kl_weight=make(settings["rate"], settings["start"], settings["cap"], gate),
+            seed=settings["seed"],
+            params=replace(Params(), image_shape=shape, log_std_start=-3.0, **sizes),
+            every=EVERY,
+            callbacks=[live],
+        )
+
+    def _finish(self, settings, run, seconds):
+        record = run.record
+        done = int(record["step"][-1])
+        numbers = summary(run.vae, self.images.test[:TEST])
+        self.runs.append(
+            {
+                "run": max((some["run"] for some in self.runs), default=0) + 1,
+                **settings,
+                "steps": done,
+                **{name: float(numbers[name]) for name in RESULTS},
+                "seconds": round(seconds, 1),
+                "curves": (
+                    record["step"],
+                    record["kl_weight"],
+                    record["kl_per_unit"].sum(axis=1),
+                    record["mse"],
+                ),
+            }
+        )
+        self.bar.value = done
+        self.bar.bar_style = "success" if done == settings["steps"] else "warning"
+        ended = "Done" if done == settings["steps"] else "Stopped"
+        self.status.value = f"{ended} after {done:,} steps and {seconds:.1f} s."
+        self._tell()
+
+
+def _curves(moments):
+    """Steps, KL weight, KL and squared error of the looks so far."""
+    rows = [(m["step"], m["kl_weight"], m["kl_per_unit"].sum(), m["mse"]) for m in moments]
+    return tuple(np.array(rows).T)
+
+
+def _text(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
