@@ -73,8 +73,11 @@ def test_train_watch_stop_and_train_again(browser, lab):
     context.route(
         "**/*", lambda route: route.continue_() if lab in route.request.url else route.abort()
     )
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(f"{lab}/lab/tree/{NOTEBOOK}")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=60_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
     train = page.get_by_role("button", name="Train", exact=True)
@@ -104,4 +107,5 @@ def test_train_watch_stop_and_train_again(browser, lab):
     table.locator("tr:nth-of-type(3)").wait_for(timeout=10_000)
     assert table.locator("td:first-child").all_text_contents() == ["1", "2"]
     assert "0.0025" in table.text_content() and "0.1" in table.text_content()
+    assert page.get_by_text("javascript error").count() == 0 and wrong == []
     context.close()

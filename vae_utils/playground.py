@@ -155,11 +155,7 @@ class Playground(ipywidgets.VBox):
         self.bar = ipywidgets.IntProgress(0, 0, 1)
         self.status = ipywidgets.HTML("Ready.")
         self._progress = ipywidgets.HBox([self.bar, self.status])
-        self.picture = ipywidgets.Image(
-            format="png",
-            layout={"max_width": "100%"},
-            tooltip="KL weight, KL and squared error of each run; the table has their last numbers",
-        )
+        self.picture = ipywidgets.Image(format="png", layout={"max_width": "100%"})
         self.table = ipywidgets.HTML()
 
     @staticmethod
