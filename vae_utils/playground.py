@@ -26,7 +26,7 @@ from vae_utils.recording import Recorder
 from vae_utils.runs import train
 
 EVERY = 10  # steps between two looks, and between two chances to stop
-FRAME = 0.15  # seconds between two pictures, at least
+FRAME = 0.1  # seconds between two pictures, at least
 WATCH, TEST = 100, 1_000  # images to look at while training, and to measure at the end
 SHUT = 0.6  # the quality gate opens at this part of the mean image's squared error
 
@@ -120,7 +120,6 @@ class Playground(ipywidgets.VBox):
         watched = images.test[:WATCH]
         self._mean_image_mse = float(np.square(images.train.mean(axis=0) - watched).mean())
         self.runs = []  # finished ones: settings, numbers and curves
-        self._current = None  # the curves of the one that runs
         self._thread = None
         self._stop = threading.Event()
         self._drawing = threading.Lock()
@@ -162,30 +161,49 @@ class Playground(ipywidgets.VBox):
     def _meaning(name):
         return FIELDS[name][1] if name in FIELDS else ""
 
-    def _draw(self):
-        """All runs, the current one on top."""
+    def _draw(self, running=False):
+        """The figure anew: all finished runs and, while one goes on, a line for it in each axis."""
         with self._drawing:
-            figure = Figure(figsize=(9, 2.8), dpi=100, layout="constrained", facecolor="white")
-            axes = figure.subplots(1, 3)
-            titles = ("KL weight", "KL (nats)", "MSE (per pixel)")
-            current = [] if self._current is None else [("running", self._current)]
-            named = [(f"run {run['run']}", run["curves"]) for run in self.runs]
-            for number_, (label, curves) in enumerate([*named, *current]):
-                colour = figures.COLOURS[number_ % len(figures.COLOURS)]
-                for axis, values in zip(axes, curves[1:]):
-                    axis.plot(curves[0], values, color=colour, label=label)
-            for axis, title in zip(axes, titles):
+            self._figure = Figure(
+                figsize=(9, 2.8), dpi=100, layout="constrained", facecolor="white"
+            )
+            self._axes = self._figure.subplots(1, 3)
+            runs = [(f"run {run['run']}", run["curves"]) for run in self.runs]
+            if running:
+                runs.append(("running", np.empty((4, 0))))
+            for position, (label, curves) in enumerate(runs):
+                colour = figures.COLOURS[position % len(figures.COLOURS)]
+                self._lines = [
+                    axis.plot(curves[0], values, color=colour, label=label)[0]
+                    for axis, values in zip(self._axes, curves[1:])
+                ]
+            for axis, title in zip(self._axes, ("KL weight", "KL (nats)", "MSE (per pixel)")):
                 axis.set(title=title, xlabel="gradient step")
                 axis.grid(color="0.9")
-            axes[1].set_yscale("symlog")
-            axes[1].set_ylim(0, None)
-            axes[2].axhline(self._mean_image_mse, color="0.4", linestyle=":")
-            axes[2].set_ylim(0, 1.6 * self._mean_image_mse)
-            if named or current:
-                axes[0].legend(fontsize="small", frameon=False)
-            drawn = io.BytesIO()
-            figure.savefig(drawn, format="png")
-            self.picture.value = drawn.getvalue()
+            self._axes[1].set_yscale("symlog")
+            self._axes[2].axhline(self._mean_image_mse, color="0.4", linestyle=":")
+            if runs:
+                self._axes[0].legend(loc="upper left", fontsize="small", frameon=False)
+            self._figure.draw_without_rendering()
+            # Working out the layout takes longer than all the rest of a picture.
+            self._figure.set_layout_engine("none")
+            self._render()
+
+    def _move(self, curves):
+        """Draw the line of the run that goes on up to where it is."""
+        with self._drawing:
+            for line, values in zip(self._lines, curves[1:]):
+                line.set_data(curves[0], values)
+            self._render()
+
+    def _render(self):
+        for axis, highest in zip(self._axes, (None, None, 1.6 * self._mean_image_mse)):
+            axis.relim()
+            axis.autoscale_view()
+            axis.set_ylim(0, highest)
+        drawn = io.BytesIO()
+        self._figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 1})
+        self.picture.value = drawn.getvalue()
 
     def _tell(self):
         """The table: a row for each finished run."""
@@ -233,7 +251,7 @@ class Playground(ipywidgets.VBox):
     def _on_clear(self, button):
         self.runs = []
         self._tell()
-        self._draw()
+        self._draw(running=self.running)
 
     def _on_save(self, button):
         if not self.runs:
@@ -269,23 +287,23 @@ class Playground(ipywidgets.VBox):
 
     def _work(self, settings):
         began = time.monotonic()
-        drawn = 0.0
+        first = last = (
+            None  # (steps, time): of the first steps after compiling, of the last picture
+        )
 
         def show(moments):
-            nonlocal drawn
-            steps = moments[-1]["step"]
-            now = time.monotonic()
-            if now - drawn < FRAME:
+            nonlocal first, last
+            here = moments[-1]["step"], time.monotonic()
+            if last is not None and here[1] - last[1] < FRAME:
                 return
-            drawn = now
-            self._current = _curves(moments)
-            self._draw()
-            self.bar.value = steps
-            left = (now - began) * (settings["steps"] - steps) / max(steps, 1)
-            if not self._stop.is_set():
-                self.status.value = f"Step {steps:,} of {settings['steps']:,}, {left:.0f} s left."
+            last = here
+            self._move(_curves(moments))
+            if here[0] and not self._stop.is_set():
+                first = first or here
+                self._say_how_far(settings["steps"], first, here)
 
         live = _Live(self.images.test[:WATCH], show, self._stop)
+        self._draw(running=True)
         try:
             run = self._train(settings, live)
             self._finish(settings, run, time.monotonic() - began)
@@ -293,8 +311,16 @@ class Playground(ipywidgets.VBox):
             self.bar.bar_style = "danger"
             self.status.value = html.escape(f"{type(error).__name__}: {error}")
         finally:
-            self._current = None
             self._draw()
+
+    def _say_how_far(self, steps, first, here):
+        """The bar, and in words; the first steps tell nothing of the time that is left."""
+        self.bar.value = here[0]
+        text = f"Step {here[0]:,} of {steps:,}"
+        if here[0] > first[0]:
+            left = (here[1] - first[1]) * (steps - here[0]) / (here[0] - first[0])
+            text += f", {left:.0f} s left"
+        self.status.value = f"{text}."
 
     def _train(self, settings, live):
         architecture, sizes = NETWORKS[settings["network"]]
