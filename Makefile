@@ -21,19 +21,19 @@ export VAE_DATA_DIR
 endif
 
 help:
-	@echo "make book   run every notebook and build the book in _build/html"
-	@echo "make pages  the same while writing: only notebooks that changed run again"
-	@echo "make test   check the package, the repository and every notebook"
-	@echo "make test-browser   open the built book in Chromium: every page, every slider"
-	@echo "make lab    open the notebooks in JupyterLab"
-	@echo "make bench  measure the speed, beside PyTorch and JAX (installs both)"
-	@echo "make links  check the links of the book's pages (needs a network)"
-	@echo "make clean  remove what the other targets made, also the environment"
+	@echo "make book         run every notebook and build the book in _build/html"
+	@echo "make pages        the same while writing: only notebooks that changed run again"
+	@echo "make test         check the package, the repository and every notebook"
+	@echo "make test-browser open the built book in Chromium: every page, every slider"
+	@echo "make lab          open the notebooks in JupyterLab"
+	@echo "make bench        measure the speed, beside PyTorch and JAX (installs both)"
+	@echo "make links        check the links of the book's pages (needs a network)"
+	@echo "make clean        remove what the other targets made, also the environment"
 	@echo
-	@echo "LAB=--no-browser       options for JupyterLab (make lab LAB=...)"
-	@echo "VAE_DATA_DIR=folder    take mnist.npz from this folder"
-	@echo "VAE_DATASET=digits     the digits that come with scikit-learn (or: mnist)"
-	@echo "VAE_SEED=1             another seed for every notebook"
+	@echo "LAB=--no-browser        options for JupyterLab (make lab LAB=...)"
+	@echo "VAE_DATA_DIR=folder     take mnist.npz from this folder"
+	@echo "VAE_DATASET=digits      the digits that come with scikit-learn (or: mnist)"
+	@echo "VAE_SEED=1              another seed for every notebook"
 
 # The old pages go, so that every notebook runs and no page is left over; but not for a typing error.
 book: $(READY) .venv/.scripts
