@@ -63,6 +63,25 @@ def test_a_run_ends_in_the_table_and_in_the_figure(ground):
     assert len(kl) == len(mse) == 5
 
 
+def test_every_curve_lies_within_its_axes(ground):
+    """Also while a run goes on, when the axes have to grow with it."""
+    ends = []
+    ground.picture.observe(lambda change: ends.append(highest_and_limits(ground)), "value")
+    for _ in range(2):
+        train(ground)
+    assert len(ends) >= 4
+    for highest, limits in ends:
+        for value, (low, high) in zip(highest, limits):
+            assert low <= value <= high
+
+
+def highest_and_limits(ground):
+    """Of the weight and the KL, whose axes are free: the highest point, and the axis' limits."""
+    free = ground._axes[:2]
+    points = [[y for line in axis.lines for y in line.get_ydata()] for axis in free]
+    return [max(some, default=0) for some in points], [axis.get_ylim() for axis in free]
+
+
 def test_earlier_runs_stay_for_comparison(ground):
     train(ground)
     before = ground.picture.value

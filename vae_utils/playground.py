@@ -200,7 +200,7 @@ class Playground(ipywidgets.VBox):
         for axis, highest in zip(self._axes, (None, None, 1.6 * self._mean_image_mse)):
             axis.relim()
             axis.autoscale_view()
-            axis.set_ylim(0, highest)
+            axis.set_ylim(0, highest, auto=highest is None)
         drawn = io.BytesIO()
         self._figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 1})
         self.picture.value = drawn.getvalue()
@@ -276,11 +276,8 @@ class Playground(ipywidgets.VBox):
                 self.errors[name].value = self._meaning(name)
             except ValueError as error:
                 wrong = True
-                self.errors[
-                    name
-                ].value = (
-                    f'<span role="alert" style="color: #b00020">{html.escape(str(error))}</span>'
-                )
+                words = html.escape(str(error))
+                self.errors[name].value = f'<span role="alert" style="color: red">{words}</span>'
         return None if wrong else settings
 
     # ---- the training, in its own thread -------------------------------------
