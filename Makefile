@@ -24,7 +24,7 @@ help:
 	@echo "make book         run every notebook and build the book in _build/html"
 	@echo "make pages        the same while writing: only notebooks that changed run again"
 	@echo "make test         check the package, the repository and every notebook"
-	@echo "make test-browser open the built book in Chromium: every page, every slider"
+	@echo "make test-browser open the built book in Chromium: every slider; and the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
 	@echo "make bench        measure the speed, beside PyTorch and JAX (installs both)"
 	@echo "make links        check the links of the book's pages (needs a network)"
@@ -51,7 +51,7 @@ HERE := s|page_scripts: book|page_scripts: $(CURDIR)/book|
 
 # Notebooks that the folder doesn't hold run first, two at a time; jupyter-book then finds all of them.
 define build
-	kept=$(1) && $(BIN)/python -m book.execute $$kept && \
+	kept="$(1)" && $(BIN)/python -m book.execute "$$kept" && \
 	sed "$(HERE); s|execute_notebooks: *force|execute_notebooks: cache\n  cache: $$kept|" _config.yml > .venv/pages.yml
 	$(BIN)/jupyter-book build . --config .venv/pages.yml --warningiserror --nitpick --keep-going
 	@echo
@@ -125,7 +125,7 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 # The scripts of the pages, so that they need no other host; from their CDN where npm is missing.
 .venv/.scripts: book/fetch_scripts.py $(READY)
 	@$(BIN)/python book/fetch_scripts.py .venv/scripts
-	@touch $@
+	@test ! -d .venv/scripts || touch $@
 
 # The peers of the benchmarks are large, and nothing else needs them.
 .venv/.bench: $(READY)

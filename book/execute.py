@@ -62,7 +62,12 @@ def execute(paths, folder, timeout):
     with ProcessPoolExecutor(count, spawn, _start, (numbers, count)) as pool:
         futures = {pool.submit(_run, path, timeout): path for path in missing}
         for future in tqdm(as_completed(futures), total=len(missing), unit="notebook"):
-            path, result = futures[future], future.result()
+            path = futures[future]
+            try:
+                result = future.result()
+            except Exception as error:  # such as a kernel that ran out of memory
+                failed[path] = repr(error)
+                continue
             if result.err:
                 failed[path] = result.exc_string
                 continue

@@ -64,7 +64,8 @@ def unpack(archive, files, folder):
 
 
 def main(folder):
-    """All or nothing: a folder that is there is complete."""
+    """All or nothing: a folder that is there is complete, and of these versions."""
+    shutil.rmtree(folder, ignore_errors=True)
     if shutil.which("npm") is None:
         print("No npm here: the pages take MathJax and the widgets' scripts from their CDN.")
         return
@@ -81,7 +82,6 @@ def main(folder):
             if hashlib.sha256(archive.read_bytes()).hexdigest() != digest:
                 sys.exit(f"{package} is not the file that was tested: its checksum differs.")
             unpack(archive, files, whole)
-        shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(whole, folder)
 
 

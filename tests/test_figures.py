@@ -52,6 +52,49 @@ def shown(axis):
     return axis.images[0].get_array() if axis.images else None
 
 
+def test_a_training_moment_shows_that_moment():
+    record = a_record(5)
+    figure, show = figures.training_moment(record, brighten=1.0)
+    for index in (3, 1):
+        show(index)
+        axes = figure.axes
+        for row, name in enumerate(("reconstructions", "samples")):
+            for column in range(8):
+                np.testing.assert_array_equal(
+                    shown(axes[8 * row + column]), record[name][index, column, ..., 0]
+                )
+        for axis in axes[16:]:
+            assert axis.lines[-1].get_xdata() == [record["step"][index]] * 2
+
+
+def test_a_run_overview_shows_the_run_that_it_is_given():
+    records = [a_record(5), {k: v[::-1] if k != "step" else v for k, v in a_record(5).items()}]
+    figure, show = figures.run_overview(records, brighten=1.0)
+    for record in (records[1], records[0]):
+        show(record, "words")
+        pictures, curves = figure.axes[:16], figure.axes[16:]
+        for row, name in enumerate(("reconstructions", "samples")):
+            for column in range(8):
+                np.testing.assert_array_equal(
+                    shown(pictures[8 * row + column]), record[name][-1, column, ..., 0]
+                )
+        kl = record["kl_per_unit"].sum(axis=1)
+        wanted = (
+            ("KL weight", [record["kl_weight"]]),
+            ("KL (nats)", [kl]),
+            ("MSE (per pixel)", [record["mse"]]),
+            ("means", [record["mean_high"], record["mean_low"]]),
+            ("standard deviations", [record["std_high"], record["std_low"]]),
+        )
+        for axis, (title, lines) in zip(curves, wanted):
+            assert axis.get_title() == title
+            for line, values in zip(axis.lines, lines, strict=True):
+                np.testing.assert_array_equal(line.get_ydata(), values)
+                low, high = axis.get_ylim()
+                assert low <= values[1:].min() and values[1:].max() <= high
+        assert curves[-1].texts[0].get_text() == "words"
+
+
 LENGTHS = pytest.mark.parametrize("moments", [1, 2, 3, 40])
 
 

@@ -92,7 +92,8 @@ def test_train_watch_stop_and_train_again(browser, lab):
     train.click()
     step = page.get_by_text(re.compile(r"Step [1-9][\d,]* of 20,000"))
     step.wait_for(timeout=30_000)  # it compiles first
-    assert changes(picture, 6, seconds=10) < 1.2  # five changes in about a second
+    # Five changes in about a second; the best of some, as the machine may be busy.
+    assert min(changes(picture, 6, seconds=10) for _ in range(5)) < 1.2
     train.click()
     page.get_by_text("A run is on its way").wait_for()
     page.get_by_role("button", name="Stop", exact=True).click()

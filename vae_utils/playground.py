@@ -7,10 +7,10 @@ notebook stays usable; a callback draws, and listens for the stop button.
 import csv
 import html
 import io
+import math
 import threading
 import time
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import ipywidgets
@@ -58,14 +58,17 @@ def number(text, name, low, high, whole=False):
         ValueError: if it is none, or out of range.
     """
     try:
-        value = Fraction(text.strip())
+        above, _, below = text.partition("/")
+        value = float(above) / float(below or 1)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{name} must be a number such as 2, 0.5 or 1/400; got {text!r}") from None
-    if whole and value.denominator != 1:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be a number such as 2, 0.5 or 1/400; got {text!r}")
+    if whole and not value.is_integer():
         raise ValueError(f"{name} must be a whole number; got {text}")
     if not low <= value <= high:
         raise ValueError(f"{name} must lie between {low:g} and {high:g}; got {text}")
-    return int(value) if whole else float(value)
+    return int(value) if whole else value
 
 
 def steps_of(text):
@@ -78,8 +81,16 @@ def steps_of(text):
 # Of each field: its value at first, what it means, and how its text becomes a number.
 FIELDS = {
     "variance": ("0.5", "of the likelihood", lambda t: number(t, "variance", 1e-3, 1e4)),
-    "rate": ("1/400", "rise of the weight per step", lambda t: number(t, "rate", 1e-6, 1)),
-    "start": ("0", "step at which it begins to rise", lambda t: number(t, "start", 0, 1e6)),
+    "rate": (
+        "1/400",
+        "rise of the weight per step, at a cap of 1",
+        lambda t: number(t, "rate", 1e-6, 1),
+    ),
+    "start": (
+        "0",
+        "first step of the rise: linear, sigmoid, cosine",
+        lambda t: number(t, "start", 0, 1e6),
+    ),
     "cap": ("1", "highest weight", lambda t: number(t, "cap", 0, 1e4)),
     "steps": ("400", "gradient steps", steps_of),
     "seed": ("0", "of start values and noise", lambda t: number(t, "seed", 0, 2**31 - 1, True)),
@@ -90,7 +101,7 @@ class _Live(Recorder):
     """A recorder that hands each look on, and ends the training when it is asked to."""
 
     def __init__(self, images, show, stop):
-        super().__init__(images, EVERY)
+        super().__init__(images, EVERY, pictures=0)
         self._show, self._stop = show, stop
 
     def _look(self):
@@ -113,6 +124,8 @@ class Playground(ipywidgets.VBox):
         ValueError: if the images are something else.
     """
 
+    _newest_stop = threading.Event()
+
     def __init__(self, images):
         if not isinstance(images, Images):
             raise ValueError(f"images must come from load_images; got {type(images).__name__}")
@@ -120,8 +133,12 @@ class Playground(ipywidgets.VBox):
         watched = images.test[:WATCH]
         self._mean_image_mse = float(np.square(images.train.mean(axis=0) - watched).mean())
         self.runs = []  # finished ones: settings, numbers and curves
+        self.running = False
         self._thread = None
         self._stop = threading.Event()
+        # A cell that runs again replaces its playground: the old one's run would go on unseen.
+        Playground._newest_stop.set()
+        Playground._newest_stop = self._stop
         self._drawing = threading.Lock()
         self._build()
         self._draw()
@@ -152,16 +169,21 @@ class Playground(ipywidgets.VBox):
             button.on_click(getattr(self, f"_on_{name.lower()}"))
         self._buttons = ipywidgets.HBox(list(self.buttons.values()))
         self.bar = ipywidgets.IntProgress(0, 0, 1)
-        self.status = ipywidgets.HTML("Ready.")
+        self.status = ipywidgets.HTML()
+        self._say("Ready.")
         self._progress = ipywidgets.HBox([self.bar, self.status])
         self.picture = ipywidgets.Image(format="png", layout={"max_width": "100%"})
         self.table = ipywidgets.HTML()
+
+    def _say(self, text):
+        """Below the buttons; screen readers say it, too."""
+        self.status.value = f'<span role="status">{html.escape(text)}</span>'
 
     @staticmethod
     def _meaning(name):
         return FIELDS[name][1] if name in FIELDS else ""
 
-    def _draw(self, running=False):
+    def _draw(self):
         """The figure anew: all finished runs and, while one goes on, a line for it in each axis."""
         with self._drawing:
             self._figure = Figure(
@@ -169,7 +191,7 @@ class Playground(ipywidgets.VBox):
             )
             self._axes = self._figure.subplots(1, 3)
             runs = [(f"run {run['run']}", run["curves"]) for run in self.runs]
-            if running:
+            if self.running:
                 runs.append(("running", np.empty((4, 0))))
             for position, (label, curves) in enumerate(runs):
                 colour = figures.COLOURS[position % len(figures.COLOURS)]
@@ -207,22 +229,19 @@ class Playground(ipywidgets.VBox):
 
     def _tell(self):
         """The table: a row for each finished run."""
-        if not self.runs:
+        runs = list(self.runs)
+        if not runs:
             self.table.value = ""
             return
-        columns = [name for name in self.runs[0] if name != "curves"]
+        columns = [name for name in runs[0] if name != "curves"]
         head = "".join(f'<th scope="col">{name.replace("_", " ")}</th>' for name in columns)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(_text(run[name]))}</td>" for name in columns)
-            for run in self.runs
+            for run in runs
         )
         self.table.value = f"<table><caption>Finished runs</caption><tr>{head}</tr>{body}</table>"
 
     # ---- the buttons ---------------------------------------------------------
-
-    @property
-    def running(self):
-        return self._thread is not None and self._thread.is_alive()
 
     def wait(self, seconds=None):
         """Wait for the run to end, at most so many seconds."""
@@ -231,31 +250,32 @@ class Playground(ipywidgets.VBox):
 
     def _on_train(self, button):
         if self.running:
-            self.status.value = "A run is on its way: stop it, or wait for its end."
+            self._say("A run is on its way: stop it, or wait for its end.")
             return
         settings = self._settings()
         if settings is None:
-            self.status.value = "Not started: see the fields."
+            self._say("Not started: see the fields.")
             return
         self._stop.clear()
+        self.running = True
         self.bar.max, self.bar.value, self.bar.bar_style = settings["steps"], 0, ""
-        self.status.value = "Compiling: some seconds, the first time."
+        self._say("Compiling: some seconds, the first time.")
         self._thread = threading.Thread(target=self._work, args=(settings,), daemon=True)
         self._thread.start()
 
     def _on_stop(self, button):
         if self.running:
             self._stop.set()
-            self.status.value = "Stopping."
+            self._say("Stopping.")
 
     def _on_clear(self, button):
         self.runs = []
         self._tell()
-        self._draw(running=self.running)
+        self._draw()
 
     def _on_save(self, button):
         if not self.runs:
-            self.status.value = "There is no finished run to save yet."
+            self._say("There is no finished run to save yet.")
             return
         names = (Path(f"playground-{i}.csv") for i in range(1, 10_000))
         path = next(name for name in names if not name.exists())
@@ -264,7 +284,7 @@ class Playground(ipywidgets.VBox):
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)
-        self.status.value = f"Saved as {html.escape(str(path.resolve()))}"
+        self._say(f"Saved as {path.resolve()}")
 
     def _settings(self):
         """What the fields say, or None if one of them is wrong; that one says why."""
@@ -300,14 +320,15 @@ class Playground(ipywidgets.VBox):
                 self._say_how_far(settings["steps"], first, here)
 
         live = _Live(self.images.test[:WATCH], show, self._stop)
-        self._draw(running=True)
+        self._draw()
         try:
             run = self._train(settings, live)
             self._finish(settings, run, time.monotonic() - began)
         except Exception as error:  # noqa: BLE001  whatever it is, the reader shall see it
             self.bar.bar_style = "danger"
-            self.status.value = html.escape(f"{type(error).__name__}: {error}")
+            self._say(f"{type(error).__name__}: {error}")
         finally:
+            self.running = False
             self._draw()
 
     def _say_how_far(self, steps, first, here):
@@ -317,6 +338,7 @@ class Playground(ipywidgets.VBox):
         if here[0] > first[0]:
             left = (here[1] - first[1]) * (steps - here[0]) / (here[0] - first[0])
             text += f", {left:.0f} s left"
+        # Not aloud: it changes ten times a second.
         self.status.value = f"{text}."
 
     def _train(self, settings, live):
@@ -358,7 +380,7 @@ class Playground(ipywidgets.VBox):
         self.bar.value = done
         self.bar.bar_style = "success" if done == settings["steps"] else "warning"
         ended = "Done" if done == settings["steps"] else "Stopped"
-        self.status.value = f"{ended} after {done:,} steps and {seconds:.1f} s."
+        self._say(f"{ended} after {done:,} steps and {seconds:.1f} s.")
         self._tell()
 
 

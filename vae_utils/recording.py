@@ -73,8 +73,9 @@ class Recorder(keras.callbacks.Callback):
                 "mean_high": mean.max(),
                 "std_low": std.min(),
                 "std_high": std.max(),
-                "reconstructions": reconstructions[: self.pictures],
-                "samples": pixels[len(mean) :],
+                # Copies: a view would keep all pixels of the look.
+                "reconstructions": reconstructions[: self.pictures].copy(),
+                "samples": pixels[len(mean) :].copy(),
             }
         )
 
