@@ -86,3 +86,20 @@ def make_vae(tiny):
 def digits():
     """The embedded default, loaded once."""
     return data.load_images("digits")
+
+
+def a_record(moments, pictures=8, side=8, seed=0):
+    """What a `Recorder` holds, from random numbers."""
+    rng = np.random.default_rng(seed)
+    return {
+        "step": 10 * np.arange(moments),
+        "kl_weight": np.linspace(0, 1, moments),
+        "kl_per_unit": rng.uniform(0, 1, (moments, 3)),
+        "mse": rng.uniform(0, 0.1, moments),
+        "mean_low": -rng.uniform(1, 2, moments),
+        "mean_high": rng.uniform(1, 2, moments),
+        "std_low": rng.uniform(0.1, 0.2, moments),
+        "std_high": rng.uniform(0.8, 1, moments),
+        "reconstructions": rng.uniform(size=(moments, pictures, side, side, 1)),
+        "samples": rng.uniform(size=(moments, pictures, side, side, 1)),
+    }

@@ -6,6 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from conftest import a_record
 
 from vae_utils import figures
 
@@ -22,22 +23,6 @@ def warnings_are_errors():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
-
-
-def a_record(moments, pictures=8, side=8):
-    rng = np.random.default_rng(0)
-    return {
-        "step": 10 * np.arange(moments),
-        "kl_weight": np.ones(moments),
-        "kl_per_unit": rng.uniform(0, 1, (moments, 3)),
-        "mse": rng.uniform(0, 0.1, moments),
-        "mean_low": -rng.uniform(1, 2, moments),
-        "mean_high": rng.uniform(1, 2, moments),
-        "std_low": rng.uniform(0.1, 0.2, moments),
-        "std_high": rng.uniform(0.8, 1, moments),
-        "reconstructions": rng.uniform(size=(moments, pictures, side, side, 1)),
-        "samples": rng.uniform(size=(moments, pictures, side, side, 1)),
-    }
 
 
 def drawn(figure):

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import TINY, bright_bars
+from conftest import TINY, a_record, bright_bars
 from ipywidgets import HTML, Play, SelectionSlider, Stack, ToggleButtons, jslink
 from PIL import Image
 
@@ -21,22 +21,6 @@ def style():
     with mpl.rc_context():
         figures.use_style()
         yield
-
-
-def a_record(moments=4, seed=0):
-    rng = np.random.default_rng(seed)
-    return {
-        "step": 10 * np.arange(moments),
-        "kl_weight": np.linspace(0, 1, moments),
-        "kl_per_unit": rng.uniform(0, 1, (moments, 3)),
-        "mse": rng.uniform(0, 0.1, moments),
-        "mean_low": -rng.uniform(1, 2, moments),
-        "mean_high": rng.uniform(1, 2, moments),
-        "std_low": rng.uniform(0.1, 0.2, moments),
-        "std_high": rng.uniform(0.8, 1, moments),
-        "reconstructions": rng.uniform(size=(moments, 8, 8, 8, 1)),
-        "samples": rng.uniform(size=(moments, 8, 8, 8, 1)),
-    }
 
 
 def all_of(widget, kind):
@@ -107,7 +91,7 @@ def test_an_explorer_links_its_slider_to_each_row_and_its_buttons_to_the_rows(li
 
 
 def test_a_training_stepper_shows_each_moment_as_it_was():
-    record = a_record()
+    record = a_record(4)
     stepper = widgets.training_stepper(record)
     assert not plt.get_fignums()
     (stack,), (slider,) = all_of(stepper, Stack), all_of(stepper, SelectionSlider)
@@ -124,8 +108,8 @@ def test_a_training_stepper_shows_each_moment_as_it_was():
 
 def test_a_run_explorer_shows_each_run_with_its_words():
     records = {
-        "one": [a_record(seed=0), a_record(seed=1)],
-        "two": [a_record(seed=i) for i in (2, 3)],
+        "one": [a_record(4, seed=0), a_record(4, seed=1)],
+        "two": [a_record(4, seed=i) for i in (2, 3)],
     }
     texts = {"one": ["A", "B"], "two": ["C", "D"]}
     explorer = widgets.run_explorer(records, texts, "way", ["fast", "slow"], "rate")

@@ -135,19 +135,16 @@ def training_moment(record, brighten=2.0):
     columns = min(8, record["samples"].shape[1])
     figure = plt.figure(figsize=(WIDTH, 4.3))
     above, below = figure.subfigures(2, 1, height_ratios=[1.5, 2.8])
-    rows = [
-        _row_of_images(line, record[name][0, :columns], label)
-        for line, (name, label) in zip(
-            above.subplots(2, columns),
-            (("reconstructions", "reconstructions"), ("samples", "samples")),
-        )
-    ]
+    rows = {
+        name: _row_of_images(line, record[name][0, :columns], name)
+        for name, line in zip(("reconstructions", "samples"), above.subplots(2, columns))
+    }
     axes = below.subplots(1, 2)
     _draw_training_values(below, axes, record)
     marks = [axis.axvline(0, color=BLACK, linewidth=1) for axis in axes]
 
     def show(index):
-        for name, row in zip(("reconstructions", "samples"), rows):
+        for name, row in rows.items():
             for image, shown in zip(record[name][index], row):
                 shown.set_data(image[..., 0] ** (1 / brighten))
         for mark in marks:
