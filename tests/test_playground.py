@@ -11,7 +11,7 @@ import psutil
 import pytest
 from conftest import bright_bars
 
-from vae_utils import Gaussian, Images, Params, mse, playground
+from vae_utils import Gaussian, Images, Params, fields, mse, playground
 from vae_utils.playground import Playground
 from vae_utils.schedules import Linear
 
@@ -22,13 +22,13 @@ LONG = "100000"
 @pytest.fixture(autouse=True)
 def tiny_networks(monkeypatch):
     sizes = {"latent_size": 2, "mlp_encoder_units": (16,), "mlp_decoder_units": (16,)}
-    monkeypatch.setattr(playground, "NETWORKS", {"tiny": ("mlp", sizes)})
+    monkeypatch.setattr(fields, "NETWORKS", {"tiny": ("mlp", sizes)})
 
 
 @pytest.fixture
 def ground():
     ground = Playground(IMAGES)
-    ground.fields["steps"].value = "40"
+    ground.form.fields["steps"].value = "40"
     yield ground
     ground.buttons["Stop"].click()
     ground.wait(60)
@@ -52,11 +52,13 @@ def test_a_run_ends_in_the_table_and_in_the_figure(ground):
     train(ground)
     (run,) = ground.runs
     assert ground.picture.value != empty
+    words = f"run 1: after 40 steps, at weight 0.1, a KL of {run['curves'][2][-1]:.3g} nats"
+    assert words in ground.picture.value and words not in empty
     assert ground.bar.value == ground.bar.max == 40
     assert "Done after 40 steps" in ground.status.value
     for name in ("elbo", "kl", "active_units", "mutual_information", "mse"):
         assert np.isfinite(run[name])
-        assert f">{name.replace('_', ' ')}</th>" in ground.table.value
+        assert f">{playground.TITLES[name]}</th>" in ground.table.value
     steps, weights, kl, mse = run["curves"]
     np.testing.assert_array_equal(steps, [0, 10, 20, 30, 40])
     np.testing.assert_allclose(weights, steps / 400, rtol=1e-5)
@@ -77,7 +79,7 @@ def test_every_curve_lies_within_its_axes(ground):
 
 def highest_and_limits(ground):
     """Of the weight and the KL, whose axes are free: the highest point, and the axis' limits."""
-    free = ground._axes[:2]
+    free = ground.picture.axes[:2]
     points = [[y for line in axis.lines for y in line.get_ydata()] for axis in free]
     return [max(some, default=0) for some in points], [axis.get_ylim() for axis in free]
 
@@ -85,7 +87,7 @@ def highest_and_limits(ground):
 def test_earlier_runs_stay_for_comparison(ground):
     train(ground)
     before = ground.picture.value
-    ground.fields["rate"].value = "1/10"
+    ground.form.fields["rate"].value = "1/10"
     train(ground)
     assert [run["rate"] for run in ground.runs] == [1 / 400, 1 / 10]
     assert [run["run"] for run in ground.runs] == [1, 2]
@@ -96,10 +98,10 @@ def test_earlier_runs_stay_for_comparison(ground):
 
 def test_it_trains_as_train_does(ground):
     """The same settings give the same numbers as the package's own function."""
-    ground.fields["seed"].value = "5"
+    ground.form.fields["seed"].value = "5"
     train(ground)
     params = replace(Params(), image_shape=(8, 8, 1), log_std_start=-3.0)
-    params = replace(params, **playground.NETWORKS["tiny"][1])
+    params = replace(params, **fields.NETWORKS["tiny"][1])
     alone = playground.train(
         "mlp",
         IMAGES,
@@ -115,7 +117,7 @@ def test_it_trains_as_train_does(ground):
 def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(ground):
     pictures = []
     ground.picture.observe(lambda change: pictures.append(time.monotonic()), "value")
-    ground.fields["steps"].value = LONG
+    ground.form.fields["steps"].value = LONG
     ground.buttons["Train"].click()
     until(lambda: ground.bar.value > 0)
     # Within some second of these, as the machine may be busy with something else.
@@ -130,8 +132,22 @@ def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(g
     assert ground.runs[0]["steps"] == ground.runs[0]["curves"][0][-1]
 
 
+def test_python_goes_on_while_a_run_does(ground):
+    """Half of some seconds' moments come within 50 ms, and none takes a second."""
+    ground.form.fields["steps"].value = LONG
+    ground.buttons["Train"].click()
+    until(lambda: ground.bar.value > 0)
+    waits = []
+    for _ in range(100):
+        start = time.monotonic()
+        time.sleep(0.01)
+        waits.append(time.monotonic() - start)
+    assert ground.running
+    assert np.median(waits) < 0.05 and max(waits) < 1
+
+
 def test_a_second_train_is_refused_and_the_first_goes_on(ground):
-    ground.fields["steps"].value = LONG
+    ground.form.fields["steps"].value = LONG
     ground.buttons["Train"].click()
     until(lambda: ground.bar.value > 0)
     thread = ground._thread
@@ -147,7 +163,7 @@ def test_a_second_train_is_refused_and_the_first_goes_on(ground):
     [
         ("variance", "0", "variance must lie between"),
         ("variance", "nan", "variance must be a number"),
-        ("rate", "fast", "rate must be a number such as"),
+        ("rate", "fast", "rate must be a number such as 0.01 or 1/400"),
         ("rate", "1e999999999", "rate must be a number such as"),
         ("rate", "1/0", "rate must be a number such as"),
         ("rate", "-1", "rate must lie between"),
@@ -155,23 +171,26 @@ def test_a_second_train_is_refused_and_the_first_goes_on(ground):
         ("cap", "", "cap must be a number"),
         ("steps", "15", "steps must be a multiple of 10"),
         ("steps", "10.5", "steps must be a whole number"),
-        ("seed", "1.5", "seed must be a whole number"),
+        ("seed", "1.5", "seed must be a whole number such as 1"),
+        ("seed", "3e9", "between 0 and 2,147,483,647"),
         ("seed", "<b>", "got &#x27;&lt;b&gt;&#x27;"),
     ],
 )
 def test_bad_input_is_named_beside_its_field_and_nothing_is_lost(ground, field, text, words):
     train(ground)
-    good = {name: widget.value for name, widget in ground.fields.items()}
-    ground.fields[field].value = text
+    good = {name: widget.value for name, widget in ground.form.fields.items()}
+    ground.form.fields[field].value = text
     ground.buttons["Train"].click()
     assert not ground.running and len(ground.runs) == 1
-    assert words in ground.errors[field].value and 'role="alert"' in ground.errors[field].value
-    for name, widget in ground.fields.items():
+    note = ground.form.notes[field].value
+    assert words in note and 'role="alert"' in note
+    for name, widget in ground.form.fields.items():
         assert widget.value == (text if name == field else good[name])
-        assert name == field or "alert" not in ground.errors[name].value
-    ground.fields[field].value = good[field]
+        assert name == field or "alert" not in ground.form.notes[name].value
+    ground.form.fields[field].value = good[field]
+    assert "alert" not in ground.form.notes[field].value  # at once, not at the next click
     train(ground)
-    assert len(ground.runs) == 2 and "alert" not in ground.errors[field].value
+    assert len(ground.runs) == 2 and "alert" not in ground.form.notes[field].value
 
 
 def test_an_error_in_training_is_shown_and_the_next_run_works(ground, monkeypatch):
@@ -204,26 +223,26 @@ def test_each_schedule_is_what_its_fields_say(schedule, weights):
     steps = {"linear": (0, 10, 12.5, 15, 30), "cyclical": (0, 10, 25, 20, 30)}.get(
         schedule, (0, 10, 15, 20, 30)
     )
-    made = playground.SCHEDULES[schedule](rate, start, cap, 0.3)
+    made = fields.SCHEDULES[schedule](rate, start, cap, 0.3)
     measured = [float(made(np.float32(step))) for step in steps]
     np.testing.assert_allclose(measured, weights, atol=1e-6)
 
 
 def test_the_chosen_schedule_is_trained(ground):
-    ground.fields["schedule"].value = "constant"
-    ground.fields["cap"].value = "0.25"
+    ground.form.fields["schedule"].value = "constant"
+    ground.form.fields["cap"].value = "0.25"
     train(ground)
     np.testing.assert_allclose(ground.runs[0]["curves"][1], 0.25)
 
 
 @pytest.mark.parametrize(("low", "high"), [("0.001", "10000"), ("1/1000", "1e4")])
 def test_the_bounds_are_allowed(low, high):
-    convert = playground.FIELDS["variance"][2]
+    convert = fields.FIELDS["variance"][2]
     assert (convert(low), convert(high)) == (0.001, 10_000)
 
 
 def test_a_new_playground_ends_the_run_of_the_one_that_it_replaces(ground):
-    ground.fields["steps"].value = LONG
+    ground.form.fields["steps"].value = LONG
     ground.buttons["Train"].click()
     until(lambda: ground.bar.value > 0)
     Playground(IMAGES)
@@ -260,7 +279,7 @@ def megabytes():
 
 
 def test_fifty_cycles_leave_no_threads_and_no_memory_behind(ground):
-    ground.fields["steps"].value = LONG
+    ground.form.fields["steps"].value = LONG
 
     def cycle():
         ground.buttons["Train"].click()
@@ -269,13 +288,15 @@ def test_fifty_cycles_leave_no_threads_and_no_memory_behind(ground):
         ground.wait(60)
         ground.buttons["Clear"].click()
 
-    for _ in range(10):
+    threads, memory = [], []
+    for _ in range(50):
         cycle()
-    threads, before = threading.active_count(), megabytes()
-    for _ in range(40):
-        cycle()
-    assert threading.active_count() <= threads
-    assert megabytes() - before < 40, f"{megabytes() - before:.0f} MB"
+        threads.append(threading.active_count())
+        memory.append(megabytes())
+    assert max(threads[-10:]) <= max(threads[:10])
+    # The least of ten: what is held, without what was not yet given back. The first ones warm up.
+    growth = min(memory[-10:]) - min(memory[5:15])
+    assert growth < 40, f"{growth:.0f} MB"
 
 
 def test_other_images_are_refused():

@@ -143,6 +143,12 @@ def test_every_slider_shows_its_picture(visit, name, width):
     assert seen.wrong == []
 
 
+# Drawings and letters that a button shows.
+ICONS = """button => [...button.querySelectorAll("svg")].filter((s) => s.clientWidth > 0).length
+    + [...button.querySelectorAll("i")].filter(
+        (i) => getComputedStyle(i, "::before").content !== "none").length"""
+
+
 def check_slider(page, output, slider, path):
     """By keyboard, by mouse, and by the play button."""
     handle, last = handle_of(slider), last_of(slider)
@@ -161,10 +167,13 @@ def check_slider(page, output, slider, path):
     assert output.shows(output.expected(*path(0)))
     play = output.place.locator(".widget-play button")
     assert all(button.get_attribute("aria-label") for button in play.all())
+    assert [button.evaluate(ICONS) for button in play.all()] == [1, 1, 1]
     play.nth(0).click()
     assert output.shows(output.expected(*path(1)))
+    assert [button.evaluate(ICONS) for button in play.all()] == [1, 1, 1]
     assert output.shows(output.expected(*path(2)))
     play.nth(0).click()
+    assert [button.evaluate(ICONS) for button in play.all()] == [1, 1, 1]
     play.nth(1).click()
     assert output.shows(output.expected(*path(0)))
 
@@ -174,6 +183,8 @@ def check_explorer(page, output, slider):
     assert len(buttons) == len(output.shown["children"])
     for row, button in reversed(list(enumerate(buttons))):
         button.click()
+        pressed = [some.get_attribute("aria-pressed") for some in buttons]
+        assert pressed == ["true" if some is button else "false" for some in buttons]
         check_slider(page, output, slider, lambda index, row=row: (row, index))
 
 

@@ -2,7 +2,7 @@
 
 The modules read in this order: params, data, batches, densities, likelihoods,
 networks, schedules, model, recording, diagnostics, linear, judge, runs, sweeps,
-figures, widgets, playground.
+figures, widgets, fields, curves, playground.
 """
 
 from vae_utils import figures, schedules

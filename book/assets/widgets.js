@@ -30,7 +30,21 @@ function nameSlider(slider) {
   new MutationObserver(say).observe(handle, { attributeFilter: ["aria-valuetext"] });
 }
 
+// Which of several buttons is chosen: a colour for the eye, a word for the ear.
+function nameChoice(button) {
+  const say = () => button.setAttribute("aria-pressed", button.classList.contains("mod-active"));
+  say();
+  new MutationObserver(say).observe(button, { attributeFilter: ["class"] });
+}
+
 function nameAll() {
+  document.querySelectorAll(".widget-toggle-buttons button:not([data-named])").forEach((button) => {
+    button.dataset.named = "";
+    nameChoice(button);
+  });
+  document.querySelectorAll('.widget-label[title="null"]').forEach((label) => {
+    label.removeAttribute("title");
+  });
   document.querySelectorAll(".widget-hslider:not([data-named])").forEach((slider) => {
     if (slider.querySelector(".noUi-handle")) {
       slider.dataset.named = "";

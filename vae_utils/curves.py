@@ -1,0 +1,103 @@
+"""A figure that grows while a model trains: curves of earlier runs, and of the one that goes on."""
+
+import base64
+import html
+import io
+import threading
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from vae_utils.figures import COLOURS
+
+SIZE = (900, 300)  # pixels
+
+
+class Curves(ipywidgets.HTML):
+    """KL weight, KL and squared error over the gradient steps, a line for each run in each axis.
+
+    An HTML widget, as ipywidgets' own for images can't say what they show. Threads may
+    call its methods.
+
+    Args:
+        mean_image_mse: squared error per pixel of the mean image: a dotted line, to compare.
+    """
+
+    def __init__(self, mean_image_mse):
+        super().__init__()
+        self._mean_image_mse = mean_image_mse
+        self._drawing = threading.Lock()
+        self.draw([])
+
+    def draw(self, runs, running=False):
+        """The figure anew.
+
+        Args:
+            runs: pairs of a label and four arrays: steps, KL weights, KLs and squared errors.
+            running: whether a run goes on, whose line `move` draws.
+        """
+        with self._drawing:
+            self._alt = _in_words(runs, running)
+            width, height = (side / 100 for side in SIZE)
+            self._figure = Figure((width, height), dpi=100, layout="constrained", facecolor="white")
+            self.axes = self._figure.subplots(1, 3)
+            lines = [*runs, ("running", np.empty((4, 0)))] if running else runs
+            for position, (label, curves) in enumerate(lines):
+                colour = COLOURS[position % len(COLOURS)]
+                self._lines = [
+                    axis.plot(curves[0], values, color=colour, label=label)[0]
+                    for axis, values in zip(self.axes, curves[1:])
+                ]
+            for axis, title in zip(self.axes, ("KL weight", "KL (nats)", "MSE (per pixel)")):
+                axis.set(title=title, xlabel="gradient step")
+                axis.grid(color="0.9")
+            self.axes[1].set_yscale("symlog")
+            self.axes[2].axhline(self._mean_image_mse, color="0.4", linestyle=":")
+            if lines:
+                self._figure.legend(
+                    *self.axes[0].get_legend_handles_labels(),
+                    loc="outside upper center",
+                    ncols=8,
+                    fontsize="small",
+                    frameon=False,
+                )
+            else:
+                for axis, highest in zip(self.axes, (1, 100, 1.6 * self._mean_image_mse)):
+                    axis.set(xlim=(0, 400), ylim=(0, highest))
+            self._figure.draw_without_rendering()
+            # Working out the layout takes longer than all the rest of a picture.
+            self._figure.set_layout_engine("none")
+            self._render()
+
+    def move(self, curves):
+        """Draw the line of the run that goes on up to where it is: four arrays, as for `draw`."""
+        with self._drawing:
+            for line, values in zip(self._lines, curves[1:]):
+                line.set_data(curves[0], values)
+            self._render()
+
+    def _render(self):
+        if self.axes[0].lines:
+            for axis, highest in zip(self.axes, (None, None, 1.6 * self._mean_image_mse)):
+                axis.relim()
+                axis.autoscale_view()
+                axis.set_ylim(0, highest, auto=highest is None)
+        drawn = io.BytesIO()
+        self._figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 1})
+        data = base64.b64encode(drawn.getvalue()).decode("ascii")
+        self.value = (
+            f'<img src="data:image/png;base64,{data}" alt="{html.escape(self._alt)}" '
+            f'width="{SIZE[0]}" height="{SIZE[1]}" style="max-width: 100%; height: auto">'
+        )
+
+
+def _in_words(runs, running):
+    """What the figure shows, for those who can't see it."""
+    words = ["KL weight, KL and squared error over the gradient steps."]
+    for label, (steps, weights, kl, mse) in runs:
+        words.append(
+            f"{label}: after {steps[-1]:.0f} steps, at weight {weights[-1]:.3g}, "
+            f"a KL of {kl[-1]:.3g} nats and an error of {mse[-1]:.3g} per pixel."
+        )
+    return " ".join([*words, "A run goes on."] if running else words)
