@@ -5,6 +5,7 @@ threads wait for each other on the same cores are slower than one after the othe
 """
 
 import os
+import time
 
 
 def workers():
@@ -16,6 +17,8 @@ def keep_to_share(worker, count):
     """From here on, this process and those that it starts have one core in `count`."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[worker % count :: count])
+    # Two kernels that start in the same moment can choose the same free port, and one dies.
+    time.sleep(worker % count)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ run them too, but one after the other, while one of two cores is idle half of th
 """
 
 import multiprocessing
+import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import psutil
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -37,6 +40,18 @@ def _run(path, timeout):
     return single_nb_execution(notebook, str(path.parent), timeout, allow_errors=False)
 
 
+@contextmanager
+def _nothing_left_behind(pool):
+    """The pool; after Ctrl+C, without the notebooks that wait, the workers and their kernels."""
+    with pool:
+        try:
+            yield pool
+        except BaseException:
+            for process in psutil.Process().children(recursive=True):
+                process.kill()
+            raise
+
+
 def _is_kept(cache, path):
     try:
         cache.match_cache_notebook(nbformat.read(path, 4))
@@ -59,7 +74,7 @@ def execute(paths, folder, timeout):
     for number in range(count):
         numbers.put(number)
     failed = {}
-    with ProcessPoolExecutor(count, spawn, _start, (numbers, count)) as pool:
+    with _nothing_left_behind(ProcessPoolExecutor(count, spawn, _start, (numbers, count))) as pool:
         futures = {pool.submit(_run, path, timeout): path for path in missing}
         for future in tqdm(as_completed(futures), total=len(missing), unit="notebook"):
             path = futures[future]
@@ -78,9 +93,19 @@ def execute(paths, folder, timeout):
     return failed
 
 
-if __name__ == "__main__":
+def main(paths, folder):
+    """Run the notebooks; say which failed. Ends the process with 0 if none did."""
+    # Whoever is told to end tidies up, as after Ctrl+C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     config = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
-    failures = execute(notebooks(), sys.argv[1], config["timeout"])
+    try:
+        failures = execute(paths, folder, config["timeout"])
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
     for path, traceback in failures.items():
         print(f"{path}:\n{traceback}", file=sys.stderr)
     sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main(notebooks(), sys.argv[1])

@@ -1,13 +1,20 @@
 """The notebooks of a build: side by side, each once, and none that failed is kept."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from jupyter_cache import get_cache
 
 from book import cores, execute
 
+ROOT = Path(__file__).parents[1]
 ONCE = "with open('{name}.ran', 'a') as file:\n    print(1, file=file)\n"
 
 
@@ -45,15 +52,39 @@ def test_a_notebook_that_fails_is_named_with_its_error_and_the_others_are_kept(n
     assert execute.execute([bad], kept, timeout=60).keys() == {bad}
 
 
+ENDLESS = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(1000)"
+RUN = "from pathlib import Path; from book.execute import main; main({paths}, {kept})"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_ends_the_build_and_its_kernels(notebook, tmp_path, how):
+    paths = [str(notebook(name, ENDLESS)) for name in "abc"]
+    code = RUN.format(paths=f"[Path(p) for p in {paths}]", kept=f"Path({str(tmp_path / 'kept')!r})")
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
+    started = tmp_path / "pid"
+    deadline = time.monotonic() + 60
+    while not (started.exists() and started.read_text()):
+        assert time.monotonic() < deadline and run.poll() is None
+        time.sleep(0.1)
+    processes = psutil.Process(run.pid).children(recursive=True)
+    assert int(started.read_text()) in [process.pid for process in processes]
+    run.send_signal(how)
+    assert run.wait(20) != 0
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+
+
 def test_workers_have_no_core_in_common(monkeypatch):
-    taken = []
+    taken, waits = [], []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 7, 5, 9}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, some: taken.append(some), raising=False)
+    monkeypatch.setattr(time, "sleep", waits.append)
     count = cores.workers()
     assert count == 2
     for worker in range(count):
         cores.keep_to_share(worker, count)
     assert taken == [[1, 5, 9], [3, 7]]
+    assert waits == [0, 1]
 
 
 def test_one_core_is_one_worker(monkeypatch):
