@@ -6,8 +6,7 @@ from scipy.special import logsumexp
 
 from vae_utils.checks import check_at_least, check_images
 from vae_utils.densities import kl_to_standard_normal, normal_log_density
-from vae_utils.likelihoods import pixel_means
-from vae_utils.model import in_batches
+from vae_utils.model import EVALUATION_BATCH, in_batches
 
 # A unit is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2).
 ACTIVE_VARIANCE = 0.01
@@ -55,7 +54,7 @@ def _elbo_and_mse(vae, images, mean, std, seed):
 
     def fit(images, codes):
         logits = vae.decoder(codes)
-        errors = ops.mean(ops.square(images - pixel_means(logits)), axis=(1, 2, 3))
+        errors = ops.mean(ops.square(images - vae.likelihood.pixel_means(logits)), axis=(1, 2, 3))
         return vae.likelihood.log_prob(images, logits), errors
 
     log_likelihood, errors = in_batches(fit, images, mean + std * noise)
@@ -102,6 +101,11 @@ def importance_weighted_bound(vae, images, samples=100, seed=0):
     Raises:
         ValueError: if `samples` is below 1, or on bad images.
     """
+    return float(importance_weighted_bounds(vae, images, samples, seed).mean())
+
+
+def importance_weighted_bounds(vae, images, samples=100, seed=0):
+    """As `importance_weighted_bound`, for each image: (n,)."""
     samples = int(check_at_least("samples", samples, 1))
     images = check_images(images, vae.image_shape)
     mean, std = vae.encode(images)
@@ -110,15 +114,21 @@ def importance_weighted_bound(vae, images, samples=100, seed=0):
     def log_prob(images, codes):
         return vae.likelihood.log_prob(images, vae.decoder(codes))
 
+    # So many samples at a time that a batch is full; with few images, that is many.
+    at_once = max(1, EVALUATION_BATCH // len(images))
     log_weights = np.empty((samples, len(images)))
-    for k in range(samples):
-        codes = mean + std * rng.standard_normal(mean.shape, "float32")
-        log_likelihood = in_batches(log_prob, images, codes)
+    for k in range(0, samples, at_once):
+        count = min(at_once, samples - k)
+        codes = mean + std * rng.standard_normal((count, *mean.shape), "float32")
         log_ratio = normal_log_density(codes, 0.0, 0.0) - normal_log_density(
             codes, mean, np.log(std)
         )
-        log_weights[k] = log_likelihood + ops.convert_to_numpy(ops.sum(log_ratio, axis=1))
-    return float((logsumexp(log_weights, axis=0) - np.log(samples)).mean())
+        repeated = np.tile(images, (count, 1, 1, 1))
+        log_likelihood = in_batches(log_prob, repeated, codes.reshape(-1, vae.latent_size))
+        log_weights[k : k + count] = log_likelihood.reshape(count, -1) + ops.convert_to_numpy(
+            ops.sum(log_ratio, axis=-1)
+        )
+    return logsumexp(log_weights, axis=0) - np.log(samples)
 
 
 def summary(vae, images, seed=0):

@@ -1,7 +1,7 @@
 """What the decoder's output says about the pixels: log p(x|z).
 
-A decoder returns *logits*, one per pixel. A likelihood turns them into pixel
-means with a sigmoid, and into the log-density of an image.
+A decoder returns one number per pixel, mostly a *logit*. A likelihood turns these
+numbers into pixel means, and into the log-density of an image.
 """
 
 import math
@@ -26,9 +26,29 @@ def sum_over_pixels(per_pixel):
     return ops.sum(per_pixel, axis=(1, 2, 3))
 
 
+@dataclass(frozen=True)
+class Likelihood:
+    """What all likelihoods share: pixel means from logits, saving and loading."""
+
+    def pixel_means(self, logits):
+        """Pixel means, of the shape of `logits`: in [0, 1], unless the model is linear."""
+        return pixel_means(logits)
+
+    def log_prob(self, images, logits):
+        """ln p(image|z) in nats, shape (n,), for images and logits (n, h, w, c)."""
+        raise NotImplementedError
+
+    def get_config(self):
+        return asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
 @keras.saving.register_keras_serializable(package)
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Likelihood):
     """Every pixel is normal around its mean, with one fixed variance.
 
     Up to a constant the log-density is −(sum of squared errors) / (2 variance).
@@ -37,34 +57,34 @@ class Gaussian:
 
     Args:
         variance: of each pixel, in squared units of a pixel in [0, 1].
+        link: "sigmoid" between the decoder's output and the pixel means, or "identity",
+            with which a decoder without hidden layers is linear.
 
     Raises:
-        ValueError: if the variance is not positive.
+        ValueError: if the variance is not positive, or on another link.
     """
 
     variance: float = 1.0
+    link: str = "sigmoid"
 
     def __post_init__(self):
+        if self.link not in ("sigmoid", "identity"):
+            raise ValueError(f'link must be "sigmoid" or "identity"; got {self.link!r}')
         check_at_least("variance", self.variance, 1e-12)
         # A plain number can be saved, whatever kind of number came in.
         object.__setattr__(self, "variance", float(self.variance))
 
+    def pixel_means(self, logits):
+        return logits if self.link == "identity" else pixel_means(logits)
+
     def log_prob(self, images, logits):
-        """ln p(image|z) in nats, shape (n,), for images and logits (n, h, w, c)."""
         log_std = 0.5 * math.log(self.variance)
-        return sum_over_pixels(normal_log_density(images, pixel_means(logits), log_std))
-
-    def get_config(self):
-        return asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
+        return sum_over_pixels(normal_log_density(images, self.pixel_means(logits), log_std))
 
 
 @keras.saving.register_keras_serializable(package)
 @dataclass(frozen=True)
-class Bernoulli:
+class Bernoulli(Likelihood):
     """Every pixel is 1 with the probability that the decoder says, else 0.
 
     For grey pixels this is minus the cross-entropy, which is not a normalised
@@ -72,12 +92,4 @@ class Bernoulli:
     """
 
     def log_prob(self, images, logits):
-        """ln p(image|z) in nats, shape (n,), for images and logits (n, h, w, c)."""
         return sum_over_pixels(bernoulli_log_density(images, logits))
-
-    def get_config(self):
-        return asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)

@@ -1,24 +1,176 @@
-"""The linear case, in which collapse can be solved exactly."""
+"""The linear case, in which collapse can be solved exactly.
+
+A linear VAE draws z ~ N(0, I) and x ~ N(Wz + μ, σ²I): probabilistic principal component
+analysis (Tipping & Bishop 1999), whose ELBO has the same optimum as its likelihood
+(Lucas et al. 2019, arXiv 1911.02469, section 4). With a weight β on the KL, the optimum is
+that of variance βσ²: the loss, divided by β, is the negative ELBO of a likelihood with βσ².
+"""
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from vae_utils.checks import check_images
 
 
+def covariance(images):
+    """The covariance matrix of images, divided by their number: (pixels, pixels).
+
+    Args:
+        images: (n, h, w, c) in [0, 1], or a matrix (n, pixels) of any finite numbers.
+
+    Raises:
+        ValueError: on bad images, or on a matrix that is empty or not finite.
+    """
+    if np.ndim(images) == 2:
+        flat = np.asarray(images)
+        if flat.size == 0 or not np.isfinite(flat).all():
+            raise ValueError("the matrix must hold at least one row and finite numbers only")
+    else:
+        flat = check_images(images).reshape(len(images), -1)
+    centred = flat - flat.mean(axis=0)
+    return centred.T @ centred / len(centred)
+
+
 def eigenvalues(images):
     """Eigenvalues of the images' covariance matrix, largest first: (pixels,).
 
     Direction i of a linear VAE's latent space is used at the optimum if and only
-    if eigenvalue i is above the likelihood's variance (Lucas et al. 2019,
-    arXiv 1911.02469, section 4).
+    if eigenvalue i is above the likelihood's variance times the KL weight.
 
     Args:
-        images: (n, h, w, c) in [0, 1].
+        images: as for `covariance`.
 
     Raises:
-        ValueError: on bad images.
+        ValueError: as `covariance`.
     """
-    images = check_images(images)
-    flat = images.reshape(len(images), -1)
-    centred = flat - flat.mean(axis=0)
-    return np.linalg.eigvalsh(centred.T @ centred / len(centred))[::-1]
+    return np.linalg.eigvalsh(covariance(images))[::-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """The best linear VAE for a covariance matrix.
+
+    Attributes:
+        eigenvalues: of the covariance matrix, largest first: (pixels,).
+        active_units: number of latent units that are used.
+        weights: W, of shape (pixels, latent_size); 0 for units that are not used.
+        posterior_variance: of each unit, the same for all images: (latent_size,).
+        kl_per_unit: averaged over the images, in nats: (latent_size,).
+        squared_error: of a reconstruction from a posterior sample, summed over the pixels
+            and averaged over the images.
+        log_likelihood: ln p(x), averaged over the images, in nats.
+        elbo: at weight 1, averaged over the images, in nats. At β = 1 it is `log_likelihood`.
+    """
+
+    eigenvalues: np.ndarray
+    active_units: int
+    weights: np.ndarray
+    posterior_variance: np.ndarray
+    kl_per_unit: np.ndarray
+    squared_error: float
+    log_likelihood: float
+    elbo: float
+
+
+def optimum(covariance, latent_size, variance, kl_weight=1.0):
+    """The best linear VAE, in closed form.
+
+    Unit i is used iff λ_i > βσ². Then ‖w_i‖² = λ_i − βσ², the posterior variance is βσ²/λ_i
+    and the mean KL ½ ln(λ_i/(βσ²)) (Lucas et al. 2019 for β = 1).
+
+    Args:
+        covariance: of the data, divided by their number: (pixels, pixels).
+        latent_size: number of latent units, from 1 to the number of pixels.
+        variance: σ² of the likelihood, positive.
+        kl_weight: β, positive.
+
+    Raises:
+        ValueError: if the matrix is not a covariance, or on a number out of range.
+    """
+    _check_covariance(covariance)
+    pixels = len(covariance)
+    _check_latent_size(latent_size, pixels)
+    for name, value in (("variance", variance), ("kl_weight", kl_weight)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} must be positive and finite; got {value}")
+    values, vectors = np.linalg.eigh(covariance)
+    # A covariance has none below 0 but for rounding.
+    values, vectors = values[::-1].clip(0), vectors[:, ::-1]
+    threshold = kl_weight * variance
+    leading = values[:latent_size]
+    active = leading > threshold
+    used = np.where(active, leading, threshold)  # so that an idle unit has weight 0, variance 1
+    kl = 0.5 * np.log(used / threshold)
+
+    model_variances = np.full(pixels, float(variance))
+    model_variances[:latent_size] += used - threshold
+    error = active.sum() * threshold + values.sum() - leading[active].sum()
+    log_likelihood = -0.5 * np.sum(np.log(2 * np.pi * model_variances) + values / model_variances)
+    log_reconstruction = -0.5 * (pixels * np.log(2 * np.pi * variance) + error / variance)
+    return Optimum(
+        eigenvalues=values,
+        active_units=int(active.sum()),
+        weights=vectors[:, :latent_size] * np.sqrt(used - threshold),
+        posterior_variance=threshold / used,
+        kl_per_unit=kl,
+        squared_error=float(error),
+        log_likelihood=float(log_likelihood),
+        elbo=float(log_reconstruction - kl.sum()),
+    )
+
+
+def _check_covariance(matrix):
+    """Raise a ValueError unless the matrix can be a covariance."""
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
+        raise ValueError(f"a covariance must be a square matrix; got shape {matrix.shape}")
+    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, atol=1e-6):
+        raise ValueError("a covariance must be finite and symmetric")
+    if np.linalg.eigvalsh(matrix)[0] < -1e-6 * max(1.0, np.trace(matrix)):
+        raise ValueError("a covariance must not have negative eigenvalues")
+
+
+def _check_latent_size(latent_size, most):
+    if latent_size not in range(1, most + 1):
+        raise ValueError(
+            f"latent_size must be a whole number from 1, at most {most}; got {latent_size}"
+        )
+
+
+def best_variance(eigenvalues, latent_size):
+    """The variance σ² at which the likelihood of a linear VAE is highest.
+
+    It is the mean of the eigenvalues that are left out (Tipping & Bishop 1999, equation 8),
+    and so never above the smallest that is kept: a learned variance collapses no unit.
+
+    Args:
+        eigenvalues: of the data's covariance, largest first: (pixels,).
+        latent_size: number of latent units, from 1 to pixels − 1.
+
+    Raises:
+        ValueError: on another latent size.
+    """
+    _check_latent_size(latent_size, len(eigenvalues) - 1)
+    return float(np.mean(eigenvalues[latent_size:]))
+
+
+def log_likelihood(weights, mean, variance, images):
+    """ln p(x) of each image under x ~ N(Wz + μ, σ²I), z ~ N(0, I), in nats: (n,).
+
+    Args:
+        weights: W, of shape (pixels, latent_size).
+        mean: μ, of shape (pixels,).
+        variance: σ², positive.
+        images: (n, h, w, c) or (n, pixels).
+    """
+    weights = np.asarray(weights, "float64")
+    centred = np.reshape(images, (len(images), -1)).astype("float64") - mean
+    pixels, latent_size = weights.shape
+    # Woodbury: only a matrix of the size of the latent space is ever inverted.
+    inner = variance * np.eye(latent_size) + weights.T @ weights
+    projected = centred @ weights
+    squares = np.sum(centred**2, axis=1) - np.sum(projected @ np.linalg.inv(inner) * projected, 1)
+    log_determinant = (pixels - latent_size) * np.log(variance) + np.linalg.slogdet(inner)[1]
+    return -0.5 * (pixels * np.log(2 * np.pi) + log_determinant + squares / variance)

@@ -9,7 +9,7 @@ from vae_utils import schedules
 from vae_utils.batches import batches
 from vae_utils.checks import check_at_least, check_codes, check_images
 from vae_utils.densities import kl_to_standard_normal
-from vae_utils.likelihoods import Gaussian, pixel_means
+from vae_utils.likelihoods import Gaussian, Likelihood
 
 # Enough images at a time to keep two cores busy, few enough for little memory.
 EVALUATION_BATCH = 1000
@@ -104,7 +104,7 @@ class VAE(keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = Gaussian() if likelihood is None else likelihood
-        if isinstance(likelihood, type) or not hasattr(self.likelihood, "log_prob"):
+        if not isinstance(self.likelihood, Likelihood):
             raise ValueError(
                 f"likelihood must be Gaussian(variance) or Bernoulli(); got {likelihood!r}"
             )
@@ -137,7 +137,7 @@ class VAE(keras.Model):
     def call(self, images):
         """The reconstruction from the posterior mean: pixel means in [0, 1]."""
         mean, _ = self.encoder(images)
-        return pixel_means(self.decoder(mean))
+        return self.likelihood.pixel_means(self.decoder(mean))
 
     # ---- the objective -------------------------------------------------------
 
@@ -152,8 +152,8 @@ class VAE(keras.Model):
         logits = self.decoder(self.sampling(mean, log_std), training=training)
         log_likelihood = self.likelihood.log_prob(images, logits)
         kl = ops.sum(kl_to_standard_normal(mean, log_std), axis=1)
-        squared_error = ops.mean(ops.square(images - pixel_means(logits)), axis=(1, 2, 3))
-        return log_likelihood, kl, squared_error
+        errors = images - self.likelihood.pixel_means(logits)
+        return log_likelihood, kl, ops.mean(ops.square(errors), axis=(1, 2, 3))
 
     def current_kl_weight(self):
         """The weight of the KL term at the optimizer's step count."""
@@ -286,9 +286,9 @@ class VAE(keras.Model):
         return mean, np.exp(log_std)
 
     def decode(self, codes):
-        """Pixel means in [0, 1], shape (n, h, w, c), of codes (n, latent_size)."""
+        """Pixel means (n, h, w, c) of codes (n, latent_size): in [0, 1], unless it is linear."""
         codes = check_codes(codes, self.latent_size)
-        return in_batches(lambda some: pixel_means(self.decoder(some)), codes)
+        return in_batches(lambda some: self.likelihood.pixel_means(self.decoder(some)), codes)
 
     def reconstruct(self, images):
         """Pixel means from the posterior mean, shape and range of `images`."""
