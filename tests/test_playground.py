@@ -122,7 +122,7 @@ def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(g
     until(lambda: ground.bar.value > 0)
     # Within some second of these, as the machine may be busy with something else.
     until(lambda: any(b - a < 1 for a, b in zip(pictures, pictures[5:])), seconds=20)
-    assert "s left" in ground.status.value
+    assert "s left" in ground.steps.value
     asked = time.monotonic()
     ground.buttons["Stop"].click()
     ground.wait(60)
@@ -153,6 +153,9 @@ def test_a_second_train_is_refused_and_the_first_goes_on(ground):
     thread = ground._thread
     ground.buttons["Train"].click()
     assert ground._thread is thread and thread.is_alive()
+    before = ground.steps.value
+    until(lambda: ground.steps.value != before)
+    assert "on its way" in ground.status.value  # for longer than until the next step
     ground.buttons["Stop"].click()
     ground.wait(60)
     assert len(ground.runs) == 1

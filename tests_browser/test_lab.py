@@ -76,7 +76,8 @@ def answer_is_quick(page):
     page.keyboard.press("Enter")
     page.keyboard.type("print(6 * 7)")
     page.keyboard.press("Shift+Enter")
-    page.locator(".jp-OutputArea-output", has_text=re.compile("^42$")).wait_for(timeout=2_000)
+    outputs = page.locator(".jp-OutputArea-output")
+    outputs.get_by_text("42", exact=True).wait_for(timeout=2_000)
 
 
 def test_train_watch_stop_and_train_again(browser, lab):
@@ -114,7 +115,7 @@ def test_train_watch_stop_and_train_again(browser, lab):
 
     steps.fill("nonsense")
     train.click()
-    page.get_by_text("steps must be a number").wait_for()
+    page.get_by_text("steps must be a whole number").wait_for()
     steps.fill("20000")
     rate.fill("1/10")
     train.click()

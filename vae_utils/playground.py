@@ -84,7 +84,9 @@ class Playground(ipywidgets.VBox):
         self.form = fields.Fields()
         self.picture = Curves(self._mean_image_mse)
         self._build()
-        super().__init__([self.form, self._buttons, self._progress, self.picture, self.table])
+        super().__init__(
+            [self.form, self._buttons, self.status, self._progress, self.picture, self.table]
+        )
 
     # ---- what is seen --------------------------------------------------------
 
@@ -99,7 +101,8 @@ class Playground(ipywidgets.VBox):
         self.bar = ipywidgets.IntProgress(0, 0, 1)
         self.status = ipywidgets.HTML()
         self._say("Ready.")
-        self._progress = ipywidgets.HBox([self.bar, self.status])
+        self.steps = ipywidgets.HTML()
+        self._progress = ipywidgets.HBox([self.bar, self.steps])
         self.table = ipywidgets.HTML()
 
     def _say(self, text):
@@ -144,6 +147,7 @@ class Playground(ipywidgets.VBox):
         self._stop.clear()
         self.running = True
         self.bar.max, self.bar.value, self.bar.bar_style = settings["steps"], 0, ""
+        self.steps.value = ""
         self._say("Compiling: some seconds, the first time.")
         self._thread = threading.Thread(target=self._work, args=(settings,), daemon=True)
         self._thread.start()
@@ -186,7 +190,9 @@ class Playground(ipywidgets.VBox):
             last = here
             self.picture.move(_curves(moments))
             if here[0] and not self._stop.is_set():
-                first = first or here
+                if first is None:
+                    first = here
+                    self._say("Training.")
                 self._say_how_far(settings["steps"], first, here)
 
         live = _Live(self.images.test[:WATCH], show, self._stop)
@@ -209,7 +215,7 @@ class Playground(ipywidgets.VBox):
             left = (here[1] - first[1]) * (steps - here[0]) / (here[0] - first[0])
             text += f", {left:.0f} s left"
         # Not aloud: it changes ten times a second.
-        self.status.value = f"{text}."
+        self.steps.value = f"{text}."
 
     def _train(self, settings, live):
         architecture, sizes = fields.NETWORKS[settings["network"]]
