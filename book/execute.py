@@ -8,7 +8,7 @@ import multiprocessing
 import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
@@ -47,8 +47,12 @@ def _nothing_left_behind(pool):
         try:
             yield pool
         except BaseException:
-            for process in psutil.Process().children(recursive=True):
-                process.kill()
+            for worker in multiprocessing.active_children():
+                with suppress(psutil.NoSuchProcess):  # each may end by itself meanwhile
+                    for kernel in psutil.Process(worker.pid).children(recursive=True):
+                        with suppress(psutil.NoSuchProcess):
+                            kernel.kill()
+                worker.kill()
             raise
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -52,26 +53,38 @@ def test_a_notebook_that_fails_is_named_with_its_error_and_the_others_are_kept(n
     assert execute.execute([bad], kept, timeout=60).keys() == {bad}
 
 
-ENDLESS = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(1000)"
+ENDLESS = "import os, time\nopen('{name}.pid', 'w').write(str(os.getpid()))\ntime.sleep(1000)"
 RUN = "from pathlib import Path; from book.execute import main; main({paths}, {kept})"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", ["Ctrl+C", "SIGTERM"])
 def test_one_signal_ends_the_build_and_its_kernels(notebook, tmp_path, how):
-    paths = [str(notebook(name, ENDLESS)) for name in "abc"]
+    paths = [str(notebook(name, ENDLESS.format(name=name))) for name in "abc"]
     code = RUN.format(paths=f"[Path(p) for p in {paths}]", kept=f"Path({str(tmp_path / 'kept')!r})")
-    run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
-    started = tmp_path / "pid"
-    deadline = time.monotonic() + 60
-    while not (started.exists() and started.read_text()):
-        assert time.monotonic() < deadline and run.poll() is None
-        time.sleep(0.1)
-    processes = psutil.Process(run.pid).children(recursive=True)
-    assert int(started.read_text()) in [process.pid for process in processes]
-    run.send_signal(how)
-    assert run.wait(20) != 0
-    _, alive = psutil.wait_procs(processes, timeout=20)
-    assert not alive
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    processes = []
+    try:
+        kernels = set()
+        deadline = time.monotonic() + 60
+        while len(kernels) < cores.workers():
+            assert time.monotonic() < deadline and run.poll() is None
+            time.sleep(0.1)
+            kernels = {int(f.read_text()) for f in tmp_path.glob("*.pid") if f.read_text()}
+        processes = psutil.Process(run.pid).children(recursive=True)
+        assert kernels <= {process.pid for process in processes}
+        if how == "Ctrl+C":  # as a terminal does
+            os.killpg(run.pid, signal.SIGINT)
+        else:
+            run.terminate()
+        assert run.wait(20) != 0
+        _, alive = psutil.wait_procs(processes, timeout=20)
+        assert not alive
+    finally:
+        for process in [run, *processes]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def test_workers_have_no_core_in_common(monkeypatch):

@@ -21,6 +21,7 @@ from vae_utils import (
     plateau,
     summary,
 )
+from vae_utils.diagnostics import importance_weighted_bounds
 
 # ---- models with known weights -------------------------------------------------
 
@@ -231,6 +232,21 @@ def test_the_bound_is_that_of_a_reference_in_scipy():
     assert importance_weighted_bound(vae, images, samples=5, seed=3) == pytest.approx(
         expected, rel=1e-4
     )
+
+
+def test_many_samples_at_a_time_are_those_of_a_loop(make_vae):
+    """Three hundred images leave room for three samples at a time, and seven for a rest."""
+    vae, images = make_vae(), bright_bars(300)
+    mean, std = vae.encode(images)
+    rng = np.random.default_rng(4)
+    rows = []
+    for _ in range(7):
+        codes = mean + std * rng.standard_normal(mean.shape, "float32")
+        ratios = stats.norm.logpdf(codes) - stats.norm.logpdf(codes, mean, std)
+        rows.append(np.asarray(vae.likelihood.log_prob(images, vae.decoder(codes))) + ratios.sum(1))
+    bounds = importance_weighted_bounds(vae, images, samples=7, seed=4)
+    np.testing.assert_allclose(bounds, logsumexp(rows, axis=0) - np.log(7), atol=1e-3)
+    assert bounds.std() > 0.01  # so that a wrong order would be seen
 
 
 def test_elbo_is_at_weight_one_whatever_the_model_was_trained_with():

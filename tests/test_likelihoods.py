@@ -1,12 +1,14 @@
 """What the decoder's output says about the pixels."""
 
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
 
-from vae_utils import Bernoulli, Gaussian
+from vae_utils import Bernoulli, Gaussian, Likelihood
 from vae_utils.likelihoods import pixel_means
 
 RNG = np.random.default_rng(0)
@@ -14,6 +16,13 @@ IMAGES = RNG.uniform(size=(5, 28, 28, 1))
 LOGITS = RNG.normal(0, 3, size=(5, 28, 28, 1))
 MEANS = 1 / (1 + np.exp(-LOGITS))
 SQUARES = np.square(IMAGES - MEANS).sum(axis=(1, 2, 3))
+
+
+each_likelihood = pytest.mark.parametrize(
+    "likelihood",
+    [Gaussian(0.3), Gaussian(0.3, link="identity"), Bernoulli()],
+    ids=["gaussian", "linear", "bernoulli"],
+)
 
 
 def log_prob(likelihood, images=IMAGES, logits=LOGITS):
@@ -28,6 +37,28 @@ def test_pixel_means_are_the_sigmoid():
 def test_gaussian_is_the_sum_of_scipys_log_densities(variance):
     expected = stats.norm.logpdf(IMAGES, MEANS, np.sqrt(variance)).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(log_prob(Gaussian(variance)), expected, rtol=1e-6)
+
+
+def test_without_a_sigmoid_the_decoders_output_is_the_mean():
+    likelihood = Gaussian(0.5, link="identity")
+    expected = stats.norm.logpdf(IMAGES, LOGITS, np.sqrt(0.5)).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(log_prob(likelihood), expected, rtol=1e-6)
+    np.testing.assert_array_equal(likelihood.pixel_means(LOGITS), LOGITS)
+    np.testing.assert_allclose(Bernoulli().pixel_means(tf.constant(LOGITS)), MEANS, rtol=1e-12)
+
+
+def test_another_link_is_refused():
+    with pytest.raises(ValueError, match='"sigmoid" or "identity"; got \'probit\''):
+        Gaussian(link="probit")
+
+
+def test_a_likelihood_of_ones_own_keeps_its_numbers():
+    @dataclass(frozen=True)
+    class Laplace(Likelihood):
+        scale: float
+
+    assert Laplace(1.0) == Laplace(1.0) != Laplace(2.0)
+    assert Laplace.from_config(Laplace(2.0).get_config()) == Laplace(2.0)
 
 
 def test_variance_one_half_is_minus_the_sum_of_squares():
@@ -73,7 +104,7 @@ def test_a_bad_variance_is_refused(variance):
         Gaussian(variance)
 
 
-@pytest.mark.parametrize("likelihood", [Gaussian(0.3), Bernoulli()], ids=["gaussian", "bernoulli"])
+@each_likelihood
 def test_gradient_is_that_of_finite_differences(likelihood):
     images, logits = IMAGES[:2, :2, :2], LOGITS[:2, :2, :2]
     variable = tf.Variable(logits)
@@ -89,7 +120,7 @@ def test_gradient_is_that_of_finite_differences(likelihood):
     np.testing.assert_allclose(tape.gradient(total, variable), numeric, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("likelihood", [Gaussian(0.3), Bernoulli()], ids=["gaussian", "bernoulli"])
+@each_likelihood
 def test_a_saved_likelihood_comes_back_the_same(likelihood):
     config = keras.saving.serialize_keras_object(likelihood)
     again = keras.saving.deserialize_keras_object(config)

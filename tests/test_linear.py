@@ -57,11 +57,14 @@ def test_the_optimum_is_the_one_that_a_numerical_search_finds(variance, beta):
     reconstruction, kl, error = terms(*unpack(found.x), variance)
     best = linear.optimum(COVARIANCE, 2, variance, beta)
 
-    np.testing.assert_allclose(found.fun, beta * best.kl_per_unit.sum() + reconstruction, atol=1e-4)
-    np.testing.assert_allclose(kl.sum(), best.kl_per_unit.sum(), atol=1e-3)
+    lowest = (beta - 1) * best.kl_per_unit.sum() - best.elbo
+    np.testing.assert_allclose(found.fun, lowest, atol=1e-4)
+    weights, _, stds = unpack(found.x)
+    order = np.argsort(stds)
+    np.testing.assert_allclose(kl[order], best.kl_per_unit, atol=5e-3)
+    np.testing.assert_allclose(stds[order] ** 2, best.posterior_variance, atol=5e-3)
     np.testing.assert_allclose(error, best.squared_error, atol=1e-3)
     np.testing.assert_allclose(-reconstruction - kl.sum(), best.elbo, atol=1e-3)
-    weights = unpack(found.x)[0]
     np.testing.assert_allclose(
         weights @ weights.T, best.weights @ best.weights.T, atol=5e-3
     )  # whatever order and signs the search ended with
@@ -88,6 +91,8 @@ def test_units_are_used_above_the_threshold_only():
     for threshold, expected in zip(VALUES, range(4)):
         assert linear.optimum(COVARIANCE, 4, threshold * 1.001).active_units == expected
         assert linear.optimum(COVARIANCE, 4, 1.0, threshold * 0.999).active_units == expected + 1
+    exactly = linear.optimum(COVARIANCE, 4, linear.optimum(COVARIANCE, 1, 1.0).eigenvalues[0])
+    assert exactly.active_units == 0
     idle = linear.optimum(COVARIANCE, 3, 2 * VALUES[0])
     assert idle.active_units == 0 and not idle.weights.any() and not idle.kl_per_unit.any()
     np.testing.assert_array_equal(idle.posterior_variance, 1)
@@ -113,6 +118,8 @@ def test_the_best_variance_is_the_best():
         ((np.eye(2), 3, 1.0), "at most 2"),
         ((np.eye(2), 0, 1.0), "latent_size"),
         ((np.eye(2), 1.5, 1.0), "whole"),
+        ((np.eye(2), 2.0, 1.0), "whole"),
+        ((-1e-7 * np.eye(2), 1, 1.0), "negative eigenvalues"),
         ((np.eye(2), 1, 0.0), "variance must be positive"),
         ((np.eye(2), 1, 1.0, 0.0), "kl_weight must be positive"),
         ((np.eye(2), 1, 1.0, np.inf), "kl_weight must be positive"),
@@ -130,3 +137,7 @@ def test_what_is_not_data_is_refused():
         linear.covariance(np.array([[1.0, np.inf]]))
     with pytest.raises(ValueError, match="latent_size"):
         linear.best_variance(VALUES, 4)
+    with pytest.raises(ValueError, match="largest first"):
+        linear.best_variance(VALUES[::-1], 2)
+    with pytest.raises(ValueError, match="variance must be positive"):
+        linear.log_likelihood(np.ones((4, 1)), np.zeros(4), 0.0, DATA)

@@ -424,13 +424,31 @@ def test_xla_gives_the_same_loss(make_vae, bars, monkeypatch):
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
+def test_without_a_sigmoid_all_parts_take_the_output_as_it_is(tiny, bars):
+    vae = VAE(
+        mlp_encoder(tiny), mlp_decoder(tiny), Gaussian(0.25, link="identity"), kl_weight=0.5, seed=0
+    )
+    compiled(vae)
+    fit(vae, bars)
+    logs = vae.evaluate(bars, verbose=0, return_dict=True)
+    squares = -2 * 0.25 * (-logs["reconstruction"] + 32 * np.log(2 * np.pi * 0.25))
+    assert logs["mse"] == pytest.approx(squares / 64, rel=1e-4)
+    codes = vae.encode(bars)[0]
+    np.testing.assert_allclose(vae.decode(codes), vae.decoder(codes), rtol=1e-6)
+    np.testing.assert_allclose(vae.reconstruct(bars), vae.predict(bars, verbose=0), atol=1e-6)
+
+
 # ---- saving --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("encoder", "decoder", "likelihood"),
-    [(mlp_encoder, mlp_decoder, Gaussian(0.25)), (conv_encoder, conv_decoder, Bernoulli())],
-    ids=["mlp, gaussian", "conv, bernoulli"],
+    [
+        (mlp_encoder, mlp_decoder, Gaussian(0.25)),
+        (mlp_encoder, mlp_decoder, Gaussian(0.25, link="identity")),
+        (conv_encoder, conv_decoder, Bernoulli()),
+    ],
+    ids=["mlp, gaussian", "mlp, linear", "conv, bernoulli"],
 )
 def test_a_saved_model_comes_back_the_same(tiny, bars, tmp_path, encoder, decoder, likelihood):
     vae = VAE(encoder(tiny), decoder(tiny), likelihood, Cosine(steps=50), seed=3, name="mine")

@@ -100,9 +100,9 @@ def test_train_watch_stop_and_train_again(browser, lab):
     picture = page.get_by_role("img", name="KL weight, KL and squared error")
     table = page.locator("table", has_text="Finished runs")
     steps, rate = page.get_by_label("steps", exact=True), page.get_by_label("rate", exact=True)
-    steps.fill("20000")
+    steps.fill("100000")
     train.click()
-    step = page.get_by_text(re.compile(r"Step [1-9][\d,]* of 20,000"))
+    step = page.get_by_text(re.compile(r"Step [1-9][\d,]* of 100,000"))
     step.wait_for(timeout=30_000)  # it compiles first
     # Five changes in about a second; the best of some, as the machine may be busy.
     assert min(changes(picture, 6, seconds=10) for _ in range(5)) < 1.2
@@ -116,10 +116,11 @@ def test_train_watch_stop_and_train_again(browser, lab):
     steps.fill("nonsense")
     train.click()
     page.get_by_text("steps must be a whole number").wait_for()
-    steps.fill("20000")
+    steps.fill("90000")
     rate.fill("1/10")
     train.click()
-    step.wait_for(timeout=2_000)  # compiled already
+    # Compiled already.
+    page.get_by_text(re.compile(r"Step [1-9][\d,]* of 90,000")).wait_for(timeout=2_000)
     changes(picture, 3, seconds=2)
     page.get_by_role("button", name="Stop", exact=True).click()
     table.locator("tr:nth-of-type(3)").wait_for(timeout=10_000)

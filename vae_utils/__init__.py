@@ -17,7 +17,7 @@ from vae_utils.diagnostics import (
     plateau,
     summary,
 )
-from vae_utils.likelihoods import Bernoulli, Gaussian
+from vae_utils.likelihoods import Bernoulli, Gaussian, Likelihood
 from vae_utils.model import VAE
 from vae_utils.networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
 from vae_utils.params import Params, seed_from_environment
@@ -30,6 +30,7 @@ __all__ = [
     "Bernoulli",
     "Gaussian",
     "Images",
+    "Likelihood",
     "Outcome",
     "Params",
     "ProgressBar",

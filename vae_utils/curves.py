@@ -94,7 +94,7 @@ class Curves(ipywidgets.HTML):
 
 def _in_words(runs, running):
     """What the figure shows, for those who can't see it."""
-    words = ["KL weight, KL and squared error over the gradient steps."]
+    words = ["KL weight, KL and squared error over the steps; dotted, the mean image's error."]
     for label, (steps, weights, kl, mse) in runs:
         words.append(
             f"{label}: after {steps[-1]:.0f} steps, at weight {weights[-1]:.3g}, "

@@ -36,8 +36,8 @@ def number(text, name, low, high, example, whole=False):
         ValueError: if it is none, or out of range.
     """
     try:
-        above, _, below = text.partition("/")
-        value = float(above) / float(below or 1)
+        above, *below = text.split("/", 1)
+        value = float(above) / (float(below[0]) if below else 1)
     except (ValueError, ZeroDivisionError):
         value = math.nan
     if not math.isfinite(value) or (whole and not value.is_integer()):
@@ -95,7 +95,9 @@ class Fields(ipywidgets.VBox):
             "schedule": ipywidgets.Dropdown(options=list(SCHEDULES), description="schedule"),
         }
         for name, (value, meaning, _) in FIELDS.items():
-            self.fields[name] = ipywidgets.Text(value, description=name, tooltip=meaning)
+            self.fields[name] = ipywidgets.Text(
+                value, description=name, tooltip=meaning, continuous_update=False
+            )
         for field in self.fields.values():
             field.style = {"description_width": "6.5rem"}
         self.notes = {name: ipywidgets.HTML(MEANINGS[name]) for name in self.fields}

@@ -26,9 +26,11 @@ def sum_over_pixels(per_pixel):
     return ops.sum(per_pixel, axis=(1, 2, 3))
 
 
-@dataclass(frozen=True)
 class Likelihood:
-    """What all likelihoods share: pixel means from logits, saving and loading."""
+    """What all likelihoods share. For one of your own, make a frozen dataclass of it.
+
+    Runs with equal likelihoods share a program, so the numbers must be its fields.
+    """
 
     def pixel_means(self, logits):
         """Pixel means, of the shape of `logits`: in [0, 1], unless the model is linear."""

@@ -3,11 +3,13 @@
 A linear VAE draws z ~ N(0, I) and x ~ N(Wz + μ, σ²I): probabilistic principal component
 analysis (Tipping & Bishop 1999), whose ELBO has the same optimum as its likelihood
 (Lucas et al. 2019, arXiv 1911.02469, section 4). With a weight β on the KL, the optimum is
-that of variance βσ²: the loss, divided by β, is the negative ELBO of a likelihood with βσ².
+that of variance βσ²: the loss, divided by β, is the negative ELBO of a likelihood with βσ²,
+up to a constant.
 """
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -92,10 +94,9 @@ def optimum(covariance, latent_size, variance, kl_weight=1.0):
     _check_covariance(covariance)
     pixels = len(covariance)
     _check_latent_size(latent_size, pixels)
-    for name, value in (("variance", variance), ("kl_weight", kl_weight)):
-        if not 0 < value < math.inf:
-            raise ValueError(f"{name} must be positive and finite; got {value}")
-    values, vectors = np.linalg.eigh(covariance)
+    _check_positive("variance", variance)
+    _check_positive("kl_weight", kl_weight)
+    values, vectors = np.linalg.eigh(np.asarray(covariance, "float64"))
     # A covariance has none below 0 but for rounding.
     values, vectors = values[::-1].clip(0), vectors[:, ::-1]
     threshold = kl_weight * variance
@@ -128,12 +129,17 @@ def _check_covariance(matrix):
         raise ValueError(f"a covariance must be a square matrix; got shape {matrix.shape}")
     if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, atol=1e-6):
         raise ValueError("a covariance must be finite and symmetric")
-    if np.linalg.eigvalsh(matrix)[0] < -1e-6 * max(1.0, np.trace(matrix)):
+    if np.linalg.eigvalsh(matrix)[0] < -1e-6 * np.abs(matrix).max():
         raise ValueError("a covariance must not have negative eigenvalues")
 
 
+def _check_positive(name, value):
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be positive and finite; got {value}")
+
+
 def _check_latent_size(latent_size, most):
-    if latent_size not in range(1, most + 1):
+    if not isinstance(latent_size, Integral) or not 1 <= latent_size <= most:
         raise ValueError(
             f"latent_size must be a whole number from 1, at most {most}; got {latent_size}"
         )
@@ -143,16 +149,19 @@ def best_variance(eigenvalues, latent_size):
     """The variance σ² at which the likelihood of a linear VAE is highest.
 
     It is the mean of the eigenvalues that are left out (Tipping & Bishop 1999, equation 8),
-    and so never above the smallest that is kept: a learned variance collapses no unit.
+    and so below the smallest that is kept, unless they are all equal: learned at KL weight 1,
+    a variance collapses no unit.
 
     Args:
         eigenvalues: of the data's covariance, largest first: (pixels,).
         latent_size: number of latent units, from 1 to pixels − 1.
 
     Raises:
-        ValueError: on another latent size.
+        ValueError: on another latent size, or if the largest is not first.
     """
     _check_latent_size(latent_size, len(eigenvalues) - 1)
+    if (np.diff(eigenvalues) > 0).any():
+        raise ValueError("eigenvalues must come largest first")
     return float(np.mean(eigenvalues[latent_size:]))
 
 
@@ -164,7 +173,11 @@ def log_likelihood(weights, mean, variance, images):
         mean: μ, of shape (pixels,).
         variance: σ², positive.
         images: (n, h, w, c) or (n, pixels).
+
+    Raises:
+        ValueError: if the variance is not positive.
     """
+    _check_positive("variance", variance)
     weights = np.asarray(weights, "float64")
     centred = np.reshape(images, (len(images), -1)).astype("float64") - mean
     pixels, latent_size = weights.shape

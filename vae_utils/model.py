@@ -106,7 +106,8 @@ class VAE(keras.Model):
         self.likelihood = Gaussian() if likelihood is None else likelihood
         if not isinstance(self.likelihood, Likelihood):
             raise ValueError(
-                f"likelihood must be Gaussian(variance) or Bernoulli(); got {likelihood!r}"
+                "likelihood must be Gaussian(variance), Bernoulli() or another Likelihood; "
+                f"got {likelihood!r}"
             )
         self.kl_weight = schedules.get(kl_weight)
         self.seed = seed
@@ -135,7 +136,7 @@ class VAE(keras.Model):
         return tuple(self.encoder.inputs[0].shape[1:])
 
     def call(self, images):
-        """The reconstruction from the posterior mean: pixel means in [0, 1]."""
+        """The reconstruction from the posterior mean: pixel means, shape of `images`."""
         mean, _ = self.encoder(images)
         return self.likelihood.pixel_means(self.decoder(mean))
 
@@ -291,7 +292,7 @@ class VAE(keras.Model):
         return in_batches(lambda some: self.likelihood.pixel_means(self.decoder(some)), codes)
 
     def reconstruct(self, images):
-        """Pixel means from the posterior mean, shape and range of `images`."""
+        """Pixel means from the posterior mean, shape of `images`."""
         return self.decode(self.encode(images)[0])
 
     def generate(self, count, seed=0):

@@ -78,6 +78,7 @@ class Playground(ipywidgets.VBox):
         self.running = False
         self._thread = None
         self._stop = threading.Event()
+        self._drawing = threading.Lock()
         # A cell that runs again replaces its playground: the old one's run would go on unseen.
         Playground._newest_stop.set()
         Playground._newest_stop = self._stop
@@ -106,13 +107,14 @@ class Playground(ipywidgets.VBox):
         self.table = ipywidgets.HTML()
 
     def _say(self, text):
-        """Below the buttons; screen readers say it, too."""
+        """Below the buttons, marked as news for screen readers."""
         self.status.value = f'<span role="status">{html.escape(text)}</span>'
 
     def _draw(self):
         """The figure anew: all finished runs and, while one goes on, a line for it."""
-        runs = [(f"run {run['run']}", run["curves"]) for run in self.runs]
-        self.picture.draw(runs, self.running)
+        with self._drawing:  # so that no older state is drawn last
+            runs = [(f"run {run['run']}", run["curves"]) for run in self.runs]
+            self.picture.draw(runs, self.running)
 
     def _tell(self):
         """The table: a row for each finished run."""
@@ -196,8 +198,8 @@ class Playground(ipywidgets.VBox):
                 self._say_how_far(settings["steps"], first, here)
 
         live = _Live(self.images.test[:WATCH], show, self._stop)
-        self._draw()
         try:
+            self._draw()
             run = self._train(settings, live)
             self._finish(settings, run, time.monotonic() - began)
         except Exception as error:  # noqa: BLE001  whatever it is, the reader shall see it
@@ -205,6 +207,7 @@ class Playground(ipywidgets.VBox):
             self._say(f"{type(error).__name__}: {error}")
         finally:
             self.running = False
+            self.steps.value = ""
             self._draw()
 
     def _say_how_far(self, steps, first, here):
@@ -256,8 +259,8 @@ class Playground(ipywidgets.VBox):
         self.bar.value = done
         self.bar.bar_style = "success" if done == settings["steps"] else "warning"
         ended = "Done" if done == settings["steps"] else "Stopped"
-        self._say(f"{ended} after {done:,} steps and {seconds:.1f} s.")
         self._tell()
+        self._say(f"{ended} after {done:,} steps and {seconds:.1f} s.")
 
 
 def _curves(moments):

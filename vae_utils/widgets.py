@@ -237,6 +237,6 @@ def _map_and_marker(figure, axis, frame):
 def _small(image):
     """An image (h, w, 1) in [0, 1], dark on light, as the text of a PNG."""
     buffer = io.BytesIO()
-    pixels = np.round(255 * (1 - image[..., 0])).astype("uint8")
+    pixels = np.round(255 * (1 - image[..., 0])).clip(0, 255).astype("uint8")
     Image.fromarray(pixels).save(buffer, "png", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
