@@ -95,9 +95,7 @@ class Fields(ipywidgets.VBox):
             "schedule": ipywidgets.Dropdown(options=list(SCHEDULES), description="schedule"),
         }
         for name, (value, meaning, _) in FIELDS.items():
-            self.fields[name] = ipywidgets.Text(
-                value, description=name, tooltip=meaning, continuous_update=False
-            )
+            self.fields[name] = ipywidgets.Text(value, description=name, tooltip=meaning)
         for field in self.fields.values():
             field.style = {"description_width": "6.5rem"}
         self.notes = {name: ipywidgets.HTML(MEANINGS[name]) for name in self.fields}
