@@ -77,20 +77,22 @@ _one_run = threading.Lock()
 
 
 @lru_cache(maxsize=4)
-def _program(architecture, params, likelihood, kl_weight, learning_rate, every, steps):
+def _program(architecture, params, likelihood, kl_weight, learning_rate, every, size):
     """A model whose training step stays compiled for the runs that follow.
 
     Tracing and compiling take seconds, as long as some hundred steps. The
     arguments are what the compiled step has as constants.
     """
     if kl_weight is None:
-        kl_weight = _Table(tf.Variable(tf.zeros(steps + 1)))
+        kl_weight = _Table(tf.Variable(tf.zeros(size)))
     return _compiled(architecture, params, likelihood, kl_weight, learning_rate, every)
 
 
 def _program_for(architecture, params, likelihood, kl_weight, learning_rate, every, steps):
     """The program for these settings, of which some are data for it, not constants."""
     gated = isinstance(kl_weight, schedules.QualityGate)
+    # Room for the weight of each step, in sizes that runs of other lengths share.
+    size = max(4096, 1 << int(steps).bit_length())
     program = _program(
         architecture,
         replace(params, log_std_start=0.0, learning_rate=1.0),
@@ -98,10 +100,10 @@ def _program_for(architecture, params, likelihood, kl_weight, learning_rate, eve
         kl_weight if gated else None,
         learning_rate if callable(learning_rate) else 1.0,
         every,
-        steps,
+        size,
     )
     if not gated:
-        program.kl_weight.weights.assign(kl_weight(tf.range(steps + 1)))
+        program.kl_weight.weights.assign(kl_weight(tf.range(size)))
     return program
 
 
