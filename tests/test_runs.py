@@ -69,6 +69,24 @@ def test_runs_that_share_a_program_do_not_touch_each_other(plain):
     assert not np.array_equal(other.vae.encode(IMAGES.test)[0], again.vae.encode(IMAGES.test)[0])
 
 
+def test_a_callback_can_end_a_run_early(plain):
+    class AtOnce(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    assert run(callbacks=[AtOnce()]).record["step"].tolist() == [0, 2]
+    again = run()
+    for name in plain.record:
+        np.testing.assert_array_equal(plain.record[name], again.record[name])
+
+
+@pytest.mark.parametrize("architecture", ["conv", "mlp"])
+def test_equal_arguments_give_equal_weights_with_either_network(architecture):
+    one, two = (run(architecture) for _ in range(2))
+    for first, second in zip(one.vae.get_weights(), two.vae.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 @pytest.mark.parametrize(
     "kl_weight", [Linear(rate=0.2, start=1), QualityGate(mse=0.2, rate=0.1)], ids=["ramp", "gate"]
 )
