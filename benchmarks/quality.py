@@ -23,7 +23,7 @@ LOOK_AT = 2_000  # test images
 
 
 class Ours:
-    """`fit` with XLA, several steps per execution, and a falling learning rate."""
+    """`fit` with XLA for dense nets, several steps per execution, a falling learning rate."""
 
     # Batch size, highest rate, steps until it has fallen: the best of some fifty that we tried.
     # Above 1e-3 the conv net does not leave the mean image.
@@ -39,6 +39,7 @@ class Ours:
 
         import vae_utils as vu
         from benchmarks.peers.vae_utils_fit import NETWORKS
+        from vae_utils.runs import WITH_XLA
 
         keras.utils.set_random_seed(seed)
         params = vu.Params(**{**vars(params), "log_std_start": -3.0})
@@ -50,7 +51,9 @@ class Ours:
         self.batch, peak, steps = self.RECIPES[architecture, goal]
         rate = keras.optimizers.schedules.CosineDecay(peak, steps, alpha=0.05)
         self.vae.compile(
-            optimizer=keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=20
+            optimizer=keras.optimizers.Adam(rate),
+            jit_compile=WITH_XLA[architecture],
+            steps_per_execution=20,
         )
 
     def train(self, pool):

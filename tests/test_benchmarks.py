@@ -46,6 +46,11 @@ def test_the_page_says_who_is_fastest(ratio, words):
     assert steps.tables(result).splitlines()[-1].count(words) == 2
 
 
+def test_xla_is_where_it_pays():
+    for some in RESULTS["steps"]["result"].values():
+        assert some["times_ours"][steps.SWAPPED]["median"] > 1
+
+
 def test_the_sweep_of_the_page_runs(tmp_path, monkeypatch, capsys):
     text = (ROOT / "book/performance.md").read_text("utf8")
     code = re.findall(r"```python\n(.*?)```", text, re.S)[0]

@@ -3,6 +3,7 @@
 import keras
 
 import vae_utils as vu
+from vae_utils.runs import WITH_XLA
 
 NETWORKS = {
     "conv": (vu.conv_encoder, vu.conv_decoder),
@@ -10,12 +11,14 @@ NETWORKS = {
 }
 
 
-def prepare(architecture, params, pool):
+def prepare(architecture, params, pool, xla=None):
+    """With XLA as the package has it for this architecture, or as told."""
     keras.utils.set_random_seed(0)
     encoder, decoder = NETWORKS[architecture]
     vae = vu.VAE(encoder(params), decoder(params), vu.Gaussian(variance=0.5), seed=0)
     optimizer = keras.optimizers.Adam(params.learning_rate)
-    vae.compile(optimizer=optimizer, jit_compile=True, steps_per_execution=10)
+    xla = WITH_XLA[architecture] if xla is None else xla
+    vae.compile(optimizer=optimizer, jit_compile=xla, steps_per_execution=10)
 
     def train(steps):
         vae.fit(pool[: steps * params.batch_size], batch_size=params.batch_size, verbose=0)
