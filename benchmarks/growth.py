@@ -73,10 +73,11 @@ def tables(result):
     lines = []
     for study in result:
         name = study["quantity"].replace("_", " ")
+        net = {"conv": "conv net", "mlp": "MLP"}[study["architecture"]]
         lines += [
             "",
-            f"**{study['architecture']}, {name}**: time per step grows with the power "
-            f"{study['exponent']:.2f} over the last three values.",
+            f"**{net}, {name}**: time per step grows with the power "
+            f"{study['exponent']:z.2f} over the last three values.",
             "",
             f"| {name} | " + " | ".join(f"{value:,}" for value in study["values"]) + " |",
             "|---" * (len(study["values"]) + 1) + "|",
