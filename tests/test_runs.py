@@ -80,9 +80,8 @@ def test_a_callback_can_end_a_run_early(plain):
         np.testing.assert_array_equal(plain.record[name], again.record[name])
 
 
-@pytest.mark.parametrize("architecture", ["conv", "mlp"])
-def test_equal_arguments_give_equal_weights_with_either_network(architecture):
-    one, two = (run(architecture) for _ in range(2))
+def test_equal_arguments_give_equal_weights_without_xla():
+    one, two = (run("conv") for _ in range(2))
     for first, second in zip(one.vae.get_weights(), two.vae.get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)
 
