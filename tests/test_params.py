@@ -37,6 +37,13 @@ def test_defaults_are_those_of_the_original_analysis():
         ("mlp_encoder_units", (500, 0)),
         ("mlp_decoder_units", (-1,)),
         ("mlp_decoder_units", 200),
+        ("context", -1),
+        ("context", 1.5),
+        ("context_units", -1),
+        ("context_units", None),
+        ("pixel_dropout", -0.1),
+        ("pixel_dropout", 1.0),
+        ("pixel_dropout", float("nan")),
         ("batch_size", 0),
         ("learning_rate", 0.0),
         ("learning_rate", -1e-3),
@@ -51,6 +58,12 @@ def test_defaults_are_those_of_the_original_analysis():
 def test_a_bad_number_is_refused_by_name(name, value):
     with pytest.raises(ValueError, match=name):
         Params(**{name: value})
+
+
+def test_a_hidden_context_layer_sees_all_pixels():
+    assert Params(context_units=8).context is None
+    with pytest.raises(ValueError, match="context_units"):
+        Params(context_units=8, context=3)
 
 
 def test_replace_checks_too():

@@ -1,11 +1,12 @@
 """Variational autoencoders and posterior collapse, measured.
 
 The modules read in this order: params, data, batches, densities, likelihoods,
-networks, schedules, model, recording, diagnostics, linear, judge, runs, sweeps,
+networks, schedules, model, context, recording, diagnostics, linear, judge, runs, sweeps,
 figures, widgets, fields, curves, playground.
 """
 
 from vae_utils import figures, schedules
+from vae_utils.context import ContextVAE, binarised
 from vae_utils.data import Images, load_images
 from vae_utils.diagnostics import (
     active_units,
@@ -19,7 +20,13 @@ from vae_utils.diagnostics import (
 )
 from vae_utils.likelihoods import Bernoulli, Gaussian, Likelihood
 from vae_utils.model import VAE
-from vae_utils.networks import conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+from vae_utils.networks import (
+    context_decoder,
+    conv_decoder,
+    conv_encoder,
+    mlp_decoder,
+    mlp_encoder,
+)
 from vae_utils.params import Params, seed_from_environment
 from vae_utils.recording import ProgressBar, Recorder
 from vae_utils.runs import Run, train
@@ -28,6 +35,7 @@ from vae_utils.sweeps import Outcome, sweep
 __all__ = [
     "VAE",
     "Bernoulli",
+    "ContextVAE",
     "Gaussian",
     "Images",
     "Likelihood",
@@ -37,6 +45,8 @@ __all__ = [
     "Recorder",
     "Run",
     "active_units",
+    "binarised",
+    "context_decoder",
     "conv_decoder",
     "conv_encoder",
     "elbo",

@@ -53,7 +53,7 @@ def _elbo_and_mse(vae, images, mean, std, seed):
     noise = np.random.default_rng(seed).standard_normal(mean.shape, "float32")
 
     def fit(images, codes):
-        logits = vae.decoder(codes)
+        logits = vae.logits(codes, images)
         errors = ops.mean(ops.square(images - vae.likelihood.pixel_means(logits)), axis=(1, 2, 3))
         return vae.likelihood.log_prob(images, logits), errors
 
@@ -112,7 +112,7 @@ def importance_weighted_bounds(vae, images, samples=100, seed=0):
     rng = np.random.default_rng(seed)
 
     def log_prob(images, codes):
-        return vae.likelihood.log_prob(images, vae.decoder(codes))
+        return vae.likelihood.log_prob(images, vae.logits(codes, images))
 
     # So many samples at a time that a batch is full; with few images, that is many.
     at_once = max(1, EVALUATION_BATCH // len(images))

@@ -138,7 +138,11 @@ class VAE(keras.Model):
     def call(self, images):
         """The reconstruction from the posterior mean: pixel means, shape of `images`."""
         mean, _ = self.encoder(images)
-        return self.likelihood.pixel_means(self.decoder(mean))
+        return self.likelihood.pixel_means(self.logits(mean, images))
+
+    def logits(self, codes, images, training=False):
+        """What the decoder says about each pixel of the images: a hook for one that reads them."""
+        return self.decoder(codes, training=training)
 
     # ---- the objective -------------------------------------------------------
 
@@ -150,7 +154,7 @@ class VAE(keras.Model):
             pixel (n,).
         """
         mean, log_std = self.encoder(images, training=training)
-        logits = self.decoder(self.sampling(mean, log_std), training=training)
+        logits = self.logits(self.sampling(mean, log_std), images, training)
         log_likelihood = self.likelihood.log_prob(images, logits)
         kl = ops.sum(kl_to_standard_normal(mean, log_std), axis=1)
         errors = images - self.likelihood.pixel_means(logits)

@@ -8,6 +8,7 @@ to logits (n, h, w, c), one per pixel.
 import math
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from vae_utils.params import Params
@@ -96,9 +97,77 @@ def mlp_encoder(params: Params = Params()) -> keras.Model:
 def mlp_decoder(params: Params = Params()) -> keras.Model:
     """ReLU layers, then one logit per pixel: the low-capacity decoder."""
     codes = keras.Input((params.latent_size,), name="codes")
+    logits = layers.Reshape(params.image_shape, name="logits")(_mlp_logits(codes, params))
+    return keras.Model(codes, logits, name="mlp_decoder")
+
+
+def _mlp_logits(codes, params):
+    """What the code alone says about each pixel: (n, pixels)."""
     hidden = codes
     for units in params.mlp_decoder_units:
         hidden = layers.Dense(units, activation="relu")(hidden)
-    hidden = layers.Dense(math.prod(params.image_shape))(hidden)
-    logits = layers.Reshape(params.image_shape, name="logits")(hidden)
-    return keras.Model(codes, logits, name="mlp_decoder")
+    return layers.Dense(math.prod(params.image_shape))(hidden)
+
+
+@keras.saving.register_keras_serializable("vae_utils")
+class MaskedDense(layers.Dense):
+    """A dense layer in which each unit reads only what came shortly before it.
+
+    Every input and every unit has a time. A unit reads the inputs with
+    0 < its time − their time ≤ `context` (Germain et al. 2015, arXiv 1502.03509, section 3).
+
+    Args:
+        input_times: numbers, one for each input.
+        unit_times: numbers, one for each unit.
+        context: how far back a unit reads, at least 0; None for all that came before.
+    """
+
+    # Dense's own save kernel and bias only.
+    save_own_variables = layers.Layer.save_own_variables
+    load_own_variables = layers.Layer.load_own_variables
+
+    def __init__(self, input_times, unit_times, context=None, **settings):
+        super().__init__(**{**settings, "units": len(unit_times)})
+        self.input_times = [float(time) for time in input_times]
+        self.unit_times = [float(time) for time in unit_times]
+        self.context = context
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        ages = np.subtract.outer(self.unit_times, self.input_times).T
+        oldest = math.inf if self.context is None else self.context
+        # A weight that isn't trained, so that runs which differ in it share a program.
+        self.mask = self.add_weight(name="mask", shape=ages.shape, trainable=False)
+        self.mask.assign((ages > 0) & (ages <= oldest))
+
+    def call(self, inputs, training=None):
+        outputs = ops.matmul(inputs, self.kernel * self.mask) + self.bias
+        return self.activation(outputs)
+
+    def get_config(self):
+        own = ("input_times", "unit_times", "context")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+def context_decoder(params: Params = Params()) -> keras.Model:
+    """The MLP decoder, and one that reads pixels, added up: codes and pixels to logits.
+
+    Pixels are drawn row by row, and each logit reads the `params.context` pixels before its
+    own, through one masked layer, or through two with `params.context_units` between them
+    (Chen et al. 2017, arXiv 1611.02731, section 3.2).
+    """
+    codes = keras.Input((params.latent_size,), name="codes")
+    seen = keras.Input(params.image_shape, name="seen")
+    times = np.arange(math.prod(params.image_shape))
+    # From 0 and 1 to −1 and 1, so that 0 is neither, but a pixel that is not seen.
+    hidden = layers.Rescaling(2.0, offset=-1.0)(layers.Flatten()(seen))
+    hidden = layers.Dropout(params.pixel_dropout)(hidden)
+    if params.context_units:
+        between = np.linspace(times[0] + 0.5, times[-1] - 0.5, params.context_units)
+        hidden = MaskedDense(times, between, activation="relu")(hidden)
+        from_pixels = MaskedDense(between, times)(hidden)
+    else:
+        from_pixels = MaskedDense(times, times, params.context)(hidden)
+    logits = layers.Add()([_mlp_logits(codes, params), from_pixels])
+    logits = layers.Reshape(params.image_shape, name="logits")(logits)
+    return keras.Model([codes, seen], logits, name="context_decoder")

@@ -22,6 +22,11 @@ class Params:
         conv_units: width of the dense layer next to the latent units.
         mlp_encoder_units: widths of the hidden layers of the feed-forward encoder.
         mlp_decoder_units: widths of the hidden layers of the feed-forward decoder.
+        context: how many pixels before its own a pixel of the context decoder depends on;
+            None for all of them. 0 makes it the feed-forward decoder.
+        context_units: width of a masked hidden layer between all pixels and the logits; 0 for
+            no such layer.
+        pixel_dropout: share of the pixels that the context decoder doesn't see in training.
         log_std_start: log standard deviation of the posterior before training.
         log_std_bound: the log standard deviation stays within ± this bound.
         batch_size: images per gradient step.
@@ -39,6 +44,9 @@ class Params:
     conv_units: int = 256
     mlp_encoder_units: tuple[int, ...] = (500, 500)
     mlp_decoder_units: tuple[int, ...] = (500,)
+    context: int | None = None
+    context_units: int = 0
+    pixel_dropout: float = 0.0
     log_std_start: float = 0.0
     log_std_bound: float = 10.0
     batch_size: int = 64
@@ -71,6 +79,14 @@ class Params:
                 raise ValueError(
                     f"{name} must be whole numbers of at least 1; got {getattr(self, name)!r}"
                 )
+        for name in ("context", "context_units"):
+            size = getattr(self, name)
+            if not (isinstance(size, Integral) and size >= 0 or name == "context" and size is None):
+                raise ValueError(f"{name} must be a whole number of at least 0; got {size!r}")
+        if self.context_units and self.context is not None:
+            raise ValueError("context_units must be 0 unless context is None, which is all pixels")
+        if not 0 <= self.pixel_dropout < 1:
+            raise ValueError(f"pixel_dropout must lie in [0, 1); got {self.pixel_dropout}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be positive; got {self.learning_rate}")
         if not abs(self.log_std_start) < self.log_std_bound < float("inf"):

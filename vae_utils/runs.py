@@ -12,17 +12,19 @@ import tensorflow as tf
 from vae_utils import networks, schedules
 from vae_utils.batches import batches
 from vae_utils.checks import check_at_least
+from vae_utils.context import ContextVAE
 from vae_utils.data import Images
 from vae_utils.model import VAE
 from vae_utils.params import Params
 from vae_utils.recording import ProgressBar, Recorder
 
 ARCHITECTURES = {
-    "conv": (networks.conv_encoder, networks.conv_decoder),
-    "mlp": (networks.mlp_encoder, networks.mlp_decoder),
+    "conv": (VAE, networks.conv_encoder, networks.conv_decoder),
+    "mlp": (VAE, networks.mlp_encoder, networks.mlp_decoder),
+    "context": (ContextVAE, networks.mlp_encoder, networks.context_decoder),
 }
 # On a processor, XLA's convolutions take longer than TensorFlow's own.
-WITH_XLA = {"conv": False, "mlp": True}
+WITH_XLA = {"conv": False, "mlp": True, "context": True}
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,15 @@ def _draw_start_values(network, seeds):
             config = layer.kernel_initializer.get_config()
             initializer = type(layer.kernel_initializer)(**{**config, "seed": seeds()})
             layer.kernel.assign(initializer(layer.kernel.shape))
+        elif isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([seeds(), 0])
 
 
 def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
     """A new model, ready for `fit`."""
     keras.utils.set_random_seed(seed)
-    encoder, decoder = ARCHITECTURES[architecture]
-    vae = VAE(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
+    model, encoder, decoder = ARCHITECTURES[architecture]
+    vae = model(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
     seeds = partial(random.Random(seed).randint, 1, 10**9)
     for network in (vae.encoder, vae.decoder):
         _draw_start_values(network, seeds)
@@ -97,7 +101,7 @@ def _program_for(architecture, params, likelihood, kl_weight, learning_rate, eve
     size = max(4096, 1 << int(steps).bit_length())
     program = _program(
         architecture,
-        replace(params, log_std_start=0.0, learning_rate=1.0),
+        replace(params, log_std_start=0.0, learning_rate=1.0, context=None),
         likelihood,
         kl_weight if gated else None,
         learning_rate if callable(learning_rate) else 1.0,
@@ -145,7 +149,8 @@ def train(
     call it; they wait for each other.
 
     Args:
-        architecture: "conv" or "mlp", the two of the original analysis.
+        architecture: "conv" or "mlp", the two of the original analysis; or "context", the
+            MLP with a decoder that reads pixels, on images that are drawn black and white.
         images: `Images` to train on and to watch.
         steps: gradient steps.
         likelihood: `Gaussian(variance)` or `Bernoulli()`.

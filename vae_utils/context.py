@@ -1,0 +1,85 @@
+"""A VAE whose decoder reads pixels: p(x|z) = Π_j p(x_j | z, the context pixels before x_j).
+
+Chen et al. 2017 (arXiv 1611.02731): what the context tells costs nothing, and what the code
+tells costs KL, so the code is left with what the context can't tell.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from vae_utils.checks import check_codes
+from vae_utils.likelihoods import Bernoulli
+from vae_utils.model import VAE, DeviceSeeds
+
+
+@keras.saving.register_keras_serializable("vae_utils")
+class ContextVAE(VAE):
+    """A `VAE` of black and white images whose decoder is a `context_decoder`.
+
+    In training, each pixel is drawn anew in each step: 1 with the probability that is its grey
+    value, else 0 (dynamic binarisation, Burda et al. 2016, arXiv 1509.00519). Measure it on
+    images that were drawn once, by `binarised`.
+
+    Raises:
+        ValueError: on a likelihood other than `Bernoulli()`, and as `VAE` does.
+    """
+
+    def __init__(self, encoder, decoder, likelihood=None, kl_weight=1.0, seed=None, **kwargs):
+        likelihood = Bernoulli() if likelihood is None else likelihood
+        if not isinstance(likelihood, Bernoulli):
+            raise ValueError(
+                f"pixels that are drawn one by one are 0 or 1: Bernoulli(); got {likelihood!r}"
+            )
+        super().__init__(encoder, decoder, likelihood, kl_weight, seed, **kwargs)
+        self.pixel_seeds = DeviceSeeds(seed)
+
+    def logits(self, codes, images, training=False):
+        """Of each pixel, given the code and the pixels before it."""
+        # Keras doesn't take a NumPy array beside a tensor.
+        both = [ops.convert_to_tensor(part, "float32") for part in (codes, images)]
+        return self.decoder(both, training=training)
+
+    def terms(self, images, training=False):
+        if training:
+            noise = keras.random.uniform(ops.shape(images), seed=self.pixel_seeds)
+            images = ops.cast(noise < images, images.dtype)
+        return super().terms(images, training)
+
+    def draw(self, codes, luck):
+        """Draw one image for each code, pixel by pixel.
+
+        Args:
+            codes: (n, latent_size).
+            luck: (n, h, w, c) in [0, 1). A pixel becomes 1 where its probability is above
+                its luck. With the same luck, two codes differ by what they say alone.
+
+        Returns:
+            Images of 0 and 1: (n, h, w, c).
+
+        Raises:
+            ValueError: on bad codes, or on luck of another shape.
+        """
+        codes = check_codes(codes, self.latent_size)
+        luck = np.asarray(luck, "float32")
+        if luck.shape != (len(codes), *self.image_shape):
+            raise ValueError(
+                f"luck must have shape {(len(codes), *self.image_shape)}; got {luck.shape}"
+            )
+        images = np.zeros_like(luck)
+        pixels, lucky = images.reshape(len(images), -1), luck.reshape(len(images), -1)
+        for pixel in range(pixels.shape[1]):
+            means = self.likelihood.pixel_means(self.logits(codes, images))
+            means = ops.convert_to_numpy(means).reshape(pixels.shape)
+            pixels[:, pixel] = means[:, pixel] > lucky[:, pixel]
+        return images
+
+    def decode(self, codes):
+        """One image of 0 and 1 for each code, drawn with the same luck each time."""
+        shape = (len(codes), *self.image_shape)
+        return self.draw(codes, np.random.default_rng(0).uniform(size=shape))
+
+
+def binarised(images, seed=0):
+    """Black and white images: each pixel 1 with the probability that is its grey value."""
+    return (np.random.default_rng(seed).uniform(size=images.shape) < images).astype("float32")
