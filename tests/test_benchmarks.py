@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import vae_utils as vu
-from benchmarks import arithmetic, steps
+from benchmarks import arithmetic, quality, steps
 from benchmarks.__main__ import page
 
 
@@ -49,6 +49,64 @@ def test_the_page_says_who_is_fastest(ratio, words):
 def test_xla_is_where_it_pays():
     for some in RESULTS["steps"]["result"].values():
         assert some["times_ours"][steps.SWAPPED]["median"] > 1
+
+
+class Improves:
+    """Stands for a model whose score is the number of its trainings."""
+
+    batch = 1
+
+    def __init__(self, *arguments):
+        self.trainings = 0
+
+    def train(self, pool):
+        assert len(pool) == quality.LOOK_EVERY
+        self.trainings += 1
+
+
+@pytest.fixture
+def improving(monkeypatch):
+    monkeypatch.setattr(quality, "WAYS", {"vae_utils": Improves})
+    monkeypatch.setattr(quality, "GOALS", {"ELBO": 3})
+    monkeypatch.setattr(quality, "score", lambda model, goal, images: model.trainings)
+    return ("vae_utils", "mlp", "ELBO", 0, None, np.zeros((200, 1)), None)
+
+
+def test_a_way_trains_until_it_is_good_and_no_longer(improving):
+    run = quality.until_good(*improving, np.inf)
+    assert run["reached"] and run["steps"] == 3 * quality.LOOK_EVERY and run["seconds"] > 0
+
+
+def test_a_way_that_takes_too_long_is_stopped_and_has_not_reached_the_goal(improving):
+    run = quality.until_good(*improving, 1e-9)
+    assert not run["reached"] and run["steps"] == quality.LOOK_EVERY
+
+
+def test_a_killed_measurement_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    done, stop_at = [], 4
+
+    def side_by_side(*task):
+        if len(done) == stop_at:
+            raise KeyboardInterrupt
+        done.append(task[:3])
+        run = {"seconds": 2.0, "steps": 100, "reached": True}
+        return {way: {**run, "seconds": 2.0 * (1 + way.count("Keras"))} for way in quality.WAYS}
+
+    monkeypatch.setattr(quality, "side_by_side", side_by_side)
+    monkeypatch.setattr(quality, "KEPT", tmp_path / "kept.json")
+    monkeypatch.setattr(vu, "load_images", lambda source: None)
+    with pytest.raises(KeyboardInterrupt):
+        quality.measure()
+    stop_at = None
+    rows = quality.measure()
+    assert len(done) == len(set(done)) == 12
+    assert not quality.KEPT.exists()
+    assert len(rows) == 12 and all(row["reached"] == 3 for row in rows)
+    assert {row["way"]: row["times_ours"]["median"] for row in rows} == {
+        "vae_utils": 1,
+        "Keras example": 2,
+        "PyTorch example": 1,
+    }
 
 
 def test_the_sweep_of_the_page_runs(tmp_path, monkeypatch, capsys):
