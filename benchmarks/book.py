@@ -66,7 +66,7 @@ def tables(result):
         lines.append(f"| {name} | " + " | ".join(f"{cell:.0f}" for cell in cells) + " |")
     lines += [
         "",
-        f"The whole book, two notebooks at a time with a core each: {result['book']:.0f} seconds. "
+        f"All of these notebooks, two at a time with a core each: {result['book']:.0f} seconds. "
         f"Ten epochs of the tutorial, half of them before and half after: "
         f"{result['tutorial']:.0f} seconds.",
     ]

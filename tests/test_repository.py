@@ -35,6 +35,12 @@ PROMISED_KEYS = {
     },
     "04b_playground": {"best_rate", "fastest_loss", "slowest_loss"},
     "05_low_capacity_decoder": {"plateau_steps_conv", "plateau_steps_mlp", "probe_accuracy"},
+    "06_collapse_exactly": {
+        "linear_active_mismatch",
+        "linear_kl_error",
+        "linear_elbo_gap",
+        "iwae_vs_exact",
+    },
 }
 CHAPTERS = sorted(PROMISED_KEYS)
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
