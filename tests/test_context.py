@@ -188,8 +188,9 @@ def trained(images, params):
     return run.vae.get_weights()
 
 
-def test_contexts_share_a_program_and_change_nothing_by_it(grey_images):
-    few = replace(SMALL, context=1, pixel_dropout=0.2)
+@pytest.mark.parametrize("rate", [0.0, 0.2])
+def test_contexts_share_a_program_and_change_nothing_by_it(grey_images, rate):
+    few = replace(SMALL, context=1, pixel_dropout=rate)
     runs._program.cache_clear()
     alone = trained(grey_images, few)
     trained(grey_images, replace(few, context=None))

@@ -60,7 +60,7 @@ def _draw_start_values(network, seeds):
             config = layer.kernel_initializer.get_config()
             initializer = type(layer.kernel_initializer)(**{**config, "seed": seeds()})
             layer.kernel.assign(initializer(layer.kernel.shape))
-        elif isinstance(layer, keras.layers.Dropout):
+        elif hasattr(layer, "seed_generator"):  # such as dropout, unless it drops nothing
             layer.seed_generator.state.assign([seeds(), 0])
 
 
