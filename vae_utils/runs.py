@@ -23,8 +23,8 @@ ARCHITECTURES = {
     "mlp": (VAE, networks.mlp_encoder, networks.mlp_decoder),
     "context": (ContextVAE, networks.mlp_encoder, networks.context_decoder),
 }
-# On a processor, XLA's convolutions take longer than TensorFlow's own, and where an image is
-# drawn black and white, XLA draws it again at each use: 8.0 ms a step in place of 3.2.
+# On a processor, XLA's convolutions take longer than TensorFlow's own, and so do its random
+# numbers, of which a black and white image needs one for each pixel.
 WITH_XLA = {"conv": False, "mlp": True, "context": False}
 
 
