@@ -41,6 +41,7 @@ PROMISED_KEYS = {
         "linear_elbo_gap",
         "iwae_vs_exact",
     },
+    "07_context_decoders": {"context_kl_spearman"},
 }
 CHAPTERS = sorted(PROMISED_KEYS)
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
