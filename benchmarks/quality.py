@@ -35,7 +35,7 @@ class Ours:
         ("mlp", "ELBO"): (64, 2e-3, 3_000, -1.0),
         ("mlp", "MSE"): (128, 4e-3, 7_000, -3.0),
         ("conv", "ELBO"): (64, 1e-3, 2_000, -3.0),
-        ("conv", "MSE"): (64, 1e-3, 6_000, -3.0),
+        ("conv", "MSE"): (64, 1e-3, 9_000, -3.0),
     }
 
     def __init__(self, architecture, goal, seed, params):
