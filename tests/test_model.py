@@ -76,8 +76,21 @@ def test_terms_are_those_of_a_reference_in_scipy(make_vae, bars, monkeypatch):
     expected = stats.norm.logpdf(bars, pixels, np.sqrt(0.1)).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(log_likelihood, expected, rtol=1e-4)
     np.testing.assert_allclose(squared_error, np.square(pixels - bars).mean((1, 2, 3)), rtol=1e-4)
-    expected = 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum(axis=1)
+    expected = 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std))
     np.testing.assert_allclose(kl, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_subclass_may_take_another_part_of_the_kl_into_the_loss(make_vae, bars):
+    class FirstUnitOnly(VAE):
+        def kl_loss(self, kl):
+            return keras.ops.mean(kl[:, 0])
+
+    plain = make_vae(Gaussian(0.1))
+    vae = compiled(FirstUnitOnly(plain.encoder, plain.decoder, Gaussian(0.1), kl_weight=0.3))
+    values = vae.evaluate(bars, batch_size=64, verbose=0, return_dict=True)
+    kl = kl_per_unit(vae, bars)
+    assert values["loss"] == pytest.approx(values["reconstruction"] + 0.3 * kl[0], rel=1e-5)
+    assert values["kl"] == pytest.approx(kl.sum(), rel=1e-5)  # and the metrics stay what they are
 
 
 def reference_loss(weights, images, noise, likelihood, kl_weight, bound=10.0):
@@ -158,7 +171,7 @@ def test_the_objective_in_float64_has_the_gradient_of_finite_differences(monkeyp
 
         def objective():
             log_likelihood, kl, _ = vae.terms(images)
-            return tf.reduce_mean(0.7 * kl - log_likelihood)
+            return tf.reduce_mean(0.7 * tf.reduce_sum(kl, axis=1) - log_likelihood)
 
         bias = vae.encoder.get_layer("raw_log_std").bias
         kernel = vae.encoder.get_layer("mean").kernel

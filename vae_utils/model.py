@@ -150,15 +150,19 @@ class VAE(keras.Model):
         """What the ELBO is made of, with one posterior sample per image.
 
         Returns:
-            log-likelihood (n,) in nats, KL (n,) in nats, squared error per
-            pixel (n,).
+            log-likelihood (n,) in nats, KL of each unit (n, latent_size) in nats,
+            squared error per pixel (n,).
         """
         mean, log_std = self.encoder(images, training=training)
         logits = self.logits(self.sampling(mean, log_std), images, training)
         log_likelihood = self.likelihood.log_prob(images, logits)
-        kl = ops.sum(kl_to_standard_normal(mean, log_std), axis=1)
+        kl = kl_to_standard_normal(mean, log_std)
         errors = images - self.likelihood.pixel_means(logits)
         return log_likelihood, kl, ops.mean(ops.square(errors), axis=(1, 2, 3))
+
+    def kl_loss(self, kl):
+        """What the loss takes of the KL (n, latent_size), before its weight: a hook for remedies."""
+        return ops.mean(ops.sum(kl, axis=1))
 
     def current_kl_weight(self):
         """The weight of the KL term at the optimizer's step count."""
@@ -176,11 +180,11 @@ class VAE(keras.Model):
 
     def _objective(self, images, training):
         """The loss, and all that the metrics need, averaged over the batch."""
-        log_likelihood, kl, squared_error = (
-            ops.mean(term) for term in self.terms(images, training)
-        )
+        log_likelihood, kl_per_unit, squared_error = self.terms(images, training)
+        log_likelihood, squared_error = ops.mean(log_likelihood), ops.mean(squared_error)
+        kl = ops.mean(ops.sum(kl_per_unit, axis=1))
         weight = self.current_kl_weight()
-        loss = -log_likelihood + weight * kl
+        loss = -log_likelihood + weight * self.kl_loss(kl_per_unit)
         return loss, {
             "loss": loss,
             "reconstruction": -log_likelihood,
