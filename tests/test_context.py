@@ -17,6 +17,7 @@ from vae_utils import (
     binarised,
     context_decoder,
     elbo,
+    halved,
     importance_weighted_bound,
     mlp_encoder,
     runs,
@@ -141,6 +142,18 @@ def test_training_draws_black_and_white_pixels_and_measuring_takes_them_as_they_
     assert first.mean() == pytest.approx(0.3, abs=0.012)
     assert (first != second).any()
     np.testing.assert_array_equal(measured, grey)
+
+
+def test_halved_is_the_mean_over_squares():
+    image = np.arange(16.0).reshape(1, 4, 4, 1) / 16
+    np.testing.assert_allclose(halved(image)[0, :, :, 0] * 16, [[2.5, 4.5], [10.5, 12.5]])
+
+
+def test_halved_refuses_odd_sides_and_what_is_no_image():
+    with pytest.raises(ValueError, match="even to be halved; got 4 x 3"):
+        halved(np.zeros((1, 4, 3, 1)))
+    with pytest.raises(ValueError, match="images must lie in"):
+        halved(np.full((1, 4, 4, 1), 255.0))
 
 
 def test_binarised_keeps_black_and_white_and_draws_the_rest():

@@ -16,6 +16,7 @@ from vae_utils import (
     elbo,
     importance_weighted_bound,
     kl_per_unit,
+    linear_probe,
     mse,
     mutual_information,
     plateau,
@@ -336,6 +337,36 @@ def test_equal_seeds_give_equal_numbers(diagnostic):
 def test_bad_images_are_refused(diagnostic, bad):
     with pytest.raises(ValueError, match="images must"):
         diagnostic(constant_vae(np.zeros(2), 0.0), bad)
+
+
+# ---- linear probe --------------------------------------------------------------
+
+
+def test_linear_probe_reads_a_class_from_a_code_that_holds_it_and_from_no_other():
+    images = normal_pixels(600, 2)
+    labels = (images[:, 0, 0, 0] > 0.5).astype(int)
+    parts = images[:300], labels[:300], images[300:], labels[300:]
+    assert linear_probe(channel([3.0, 0.0], -1.0), *parts) > 0.95
+    # The second pixel knows nothing of the first: a coin's accuracy, give or take 3 %.
+    assert linear_probe(channel([0.0, 3.0], -1.0), *parts) == pytest.approx(0.5, abs=0.12)
+
+
+def test_linear_probe_takes_the_means_as_they_are():
+    """What is a thousandth of the posterior's noise does not count as a code."""
+    images = normal_pixels(600, 2)
+    labels = (images[:, 0, 0, 0] > 0.52).astype(int)
+    parts = images[:300], labels[:300], images[300:], labels[300:]
+    usual = max(labels[300:].mean(), 1 - labels[300:].mean())
+    assert linear_probe(channel([1e-3, 0.0], 0.0), *parts) == pytest.approx(usual)
+
+
+def test_linear_probe_refuses_bad_images_and_missing_labels():
+    vae = constant_vae(np.zeros(2), 0.0)
+    labels = np.arange(300) % 2
+    with pytest.raises(ValueError, match="images must"):
+        linear_probe(vae, IMAGES * 255, labels, IMAGES, labels)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        linear_probe(vae, IMAGES, labels[:10], IMAGES, labels)
 
 
 @pytest.mark.parametrize("samples", [0, -1, float("nan")])

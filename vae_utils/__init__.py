@@ -6,13 +6,14 @@ figures, widgets, fields, curves, playground.
 """
 
 from vae_utils import figures, schedules
-from vae_utils.context import ContextVAE, binarised
+from vae_utils.context import ContextVAE, binarised, halved
 from vae_utils.data import Images, load_images
 from vae_utils.diagnostics import (
     active_units,
     elbo,
     importance_weighted_bound,
     kl_per_unit,
+    linear_probe,
     mse,
     mutual_information,
     plateau,
@@ -51,8 +52,10 @@ __all__ = [
     "conv_encoder",
     "elbo",
     "figures",
+    "halved",
     "importance_weighted_bound",
     "kl_per_unit",
+    "linear_probe",
     "load_images",
     "mlp_decoder",
     "mlp_encoder",

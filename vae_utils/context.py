@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vae_utils.checks import check_codes
+from vae_utils.checks import check_codes, check_images
 from vae_utils.likelihoods import Bernoulli
 from vae_utils.model import VAE, DeviceSeeds
 
@@ -78,6 +78,20 @@ class ContextVAE(VAE):
         """One image of 0 and 1 for each code, drawn with the same luck each time."""
         shape = (len(codes), *self.image_shape)
         return self.draw(codes, np.random.default_rng(0).uniform(size=shape))
+
+
+def halved(images):
+    """Images of half the height and width: the means over squares of two by two pixels.
+
+    Raises:
+        ValueError: if a side is odd, or on bad images.
+    """
+    images = check_images(images)
+    count, height, width, channels = images.shape
+    if height % 2 or width % 2:
+        raise ValueError(f"both sides must be even to be halved; got {height} x {width}")
+    squares = images.reshape(count, height // 2, 2, width // 2, 2, channels)
+    return squares.mean(axis=(2, 4))
 
 
 def binarised(images, seed=0):

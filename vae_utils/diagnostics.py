@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 from scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
 
 from vae_utils.checks import check_at_least, check_images
 from vae_utils.densities import kl_to_standard_normal, normal_log_density
@@ -146,6 +147,24 @@ def summary(vae, images, seed=0):
         "active_units": _active_units(mean),
         "mse": mse,
     }
+
+
+def linear_probe(vae, train, train_labels, test, test_labels):
+    """Share of test images whose class a linear classifier names from the posterior mean.
+
+    The classifier is a logistic regression. It takes the means as they are: standardised,
+    differences that drown in the posterior's noise would count like any other.
+
+    Args:
+        train, test: images (n, h, w, c) in [0, 1].
+        train_labels, test_labels: classes (n,).
+
+    Raises:
+        ValueError: on bad images, or if there are not as many labels as images.
+    """
+    classifier = LogisticRegression(max_iter=300)
+    classifier.fit(vae.encode(train)[0], train_labels)
+    return float(classifier.score(vae.encode(test)[0], test_labels))
 
 
 def plateau(record, mean_image_mse):

@@ -161,7 +161,7 @@ class VAE(keras.Model):
         return log_likelihood, kl, ops.mean(ops.square(errors), axis=(1, 2, 3))
 
     def kl_loss(self, kl):
-        """What the loss takes of the KL (n, latent_size), before its weight: a hook for remedies."""
+        """What the loss takes of the KL (n, latent_size), unweighted: a hook for remedies."""
         return ops.mean(ops.sum(kl, axis=1))
 
     def current_kl_weight(self):
