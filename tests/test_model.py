@@ -93,6 +93,24 @@ def test_a_subclass_may_take_another_part_of_the_kl_into_the_loss(make_vae, bars
     assert values["kl"] == pytest.approx(kl.sum(), rel=1e-5)  # and the metrics stay what they are
 
 
+def test_a_subclass_may_move_the_encoder_alone(make_vae, bars):
+    class EncoderOnly(VAE):
+        def update(self, gradients, variables):
+            count = len(self.encoder.trainable_variables)
+            super().update(gradients[:count], variables[:count])
+
+    plain = make_vae()
+    vae = EncoderOnly(plain.encoder, plain.decoder, plain.likelihood)
+    optimizer = keras.optimizers.Adam(1e-2)
+    optimizer.build(vae.trainable_variables)
+    vae.compile(optimizer=optimizer, jit_compile=False)
+    before = [[w.numpy() for w in net.trainable_variables] for net in (vae.encoder, vae.decoder)]
+    fit(vae, bars)
+    after = [[w.numpy() for w in net.trainable_variables] for net in (vae.encoder, vae.decoder)]
+    assert all((new != old).any() for new, old in zip(after[0], before[0], strict=True))
+    assert all((new == old).all() for new, old in zip(after[1], before[1], strict=True))
+
+
 def reference_loss(weights, images, noise, likelihood, kl_weight, bound=10.0):
     """The objective of an MLP VAE with one hidden layer on each side, in NumPy and float64."""
     w1, b1, w_mean, b_mean, w_std, b_std, w2, b2, w3, b3 = weights

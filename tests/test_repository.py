@@ -42,6 +42,7 @@ PROMISED_KEYS = {
         "iwae_vs_exact",
     },
     "07_context_decoders": {"context_kl_spearman"},
+    "08_remedies": {"remedy_table"},
 }
 CHAPTERS = sorted(PROMISED_KEYS)
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

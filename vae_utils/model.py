@@ -164,6 +164,10 @@ class VAE(keras.Model):
         """What the loss takes of the KL (n, latent_size), unweighted: a hook for remedies."""
         return ops.mean(ops.sum(kl, axis=1))
 
+    def update(self, gradients, variables):
+        """One step of the optimizer, the encoder's variables first: a hook for remedies."""
+        self.optimizer.apply(gradients, variables)
+
     def current_kl_weight(self):
         """The weight of the KL term at the optimizer's step count."""
         step = ops.cast(self.optimizer.iterations, "int32")
@@ -215,7 +219,7 @@ class VAE(keras.Model):
         variables = self.trainable_variables
         if isinstance(self.kl_weight, schedules.QualityGate):
             self._open_gate_when_good(values["mse"])
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        self.update(tape.gradient(loss, variables), variables)
         self._track(values, images)
 
     def test_step(self, data):
