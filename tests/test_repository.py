@@ -43,6 +43,7 @@ PROMISED_KEYS = {
     },
     "07_context_decoders": {"context_kl_spearman"},
     "08_remedies": {"remedy_table"},
+    "09_field_guide": {"constant_kl", "negative", "unexplained_annealed"},
 }
 CHAPTERS = sorted(PROMISED_KEYS)
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
