@@ -125,7 +125,7 @@ def sliders_in(name):
 
 
 # Tables and answers, for which there is nothing to turn.
-WITHOUT_SLIDERS = {"notebooks/08_remedies"}
+WITHOUT_SLIDERS = {"notebooks/08_remedies", "notebooks/09_field_guide"}
 
 
 @pytest.mark.parametrize(
