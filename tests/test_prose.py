@@ -1,5 +1,6 @@
 """Numbers for the sentences."""
 
+import numpy as np
 import pytest
 
 from vae_utils import prose
@@ -20,3 +21,8 @@ def test_a_negative_number_has_a_minus_sign(monkeypatch, capsys, text, shown):
     prose.glue("key", text)
     assert glued == [("key", shown)]
     assert capsys.readouterr().out == f"key: {shown}\n"
+
+
+def test_mean_and_range_round_and_know_no_negative_zero():
+    assert prose.mean_and_range(np.array([-0.04, 1.0, 3.04])) == "1.3 (0.0 to 3.0)"
+    assert prose.mean_and_range(np.array([0.25, 0.75]), digits=2) == "0.50 (0.25 to 0.75)"

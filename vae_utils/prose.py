@@ -16,3 +16,9 @@ def glue(name, text):
     text = re.sub(r"-(?=[\d.])", "−", text)
     myst_nb.glue(name, text, display=False)
     print(f"{name}: {text}")
+
+
+def mean_and_range(values, digits=1):
+    """An array as text: its mean, and in brackets its lowest and highest value."""
+    numbers = (values.mean(), values.min(), values.max())
+    return "{} ({} to {})".format(*(f"{number:z.{digits}f}" for number in numbers))
