@@ -72,7 +72,7 @@ test-browser: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
 
-# PARTS="steps quality growth book": some of the measurements, in place of all.
+# PARTS="steps quality growth book literature": some of the measurements, in place of all.
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(PARTS)
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [part ...]`: measure, and write what the performance page shows.
+"""`python -m benchmarks [part ...]`: measure, and write what two pages of the book show.
 
 A part that is named is measured again; the others stay as they were.
 """
@@ -11,7 +11,11 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
-PARTS = ("steps", "quality", "growth", "book")
+PAGES = {
+    "results.md": ("steps", "quality", "growth", "book"),
+    "literature.md": ("literature",),
+}
+PARTS = sum(PAGES.values(), ())
 FOLDER = Path(__file__).parent
 PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
 
@@ -25,10 +29,10 @@ def surroundings():
     }
 
 
-def page(results):
-    """The tables of all parts, as Markdown."""
+def page(results, parts):
+    """The tables of these parts, as Markdown."""
     sections = []
-    for part in PARTS:
+    for part in parts:
         if part in results:
             module = import_module(f"benchmarks.{part}")
             where = results[part]["surroundings"]
@@ -51,7 +55,8 @@ def main(parts):
         measured = import_module(f"benchmarks.{part}").measure()
         results[part] = {"surroundings": surroundings(), "result": measured}
         stored.write_text(json.dumps(results, indent=1) + "\n")
-        (FOLDER / "results.md").write_text(page(results))
+        for name, shown in PAGES.items():
+            (FOLDER / name).write_text(page(results, shown))
 
 
 if __name__ == "__main__":

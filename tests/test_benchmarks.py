@@ -4,14 +4,15 @@ import copy
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
 import vae_utils as vu
-from benchmarks import arithmetic, quality, steps
-from benchmarks.__main__ import page
+from benchmarks import arithmetic, literature, quality, steps
+from benchmarks.__main__ import PAGES, page
 
 
 @pytest.mark.parametrize(
@@ -31,8 +32,45 @@ ROOT = Path(__file__).parent.parent
 RESULTS = json.loads((ROOT / "benchmarks/results.json").read_text("utf8"))
 
 
-def test_the_page_shows_the_results():
-    assert (ROOT / "benchmarks/results.md").read_text("utf8") == page(RESULTS)
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_shows_the_results(name):
+    assert (ROOT / "benchmarks" / name).read_text("utf8") == page(RESULTS, PAGES[name])
+
+
+def test_the_literature_page_says_what_was_measured():
+    result = RESULTS["literature"]["result"]
+    spectrum = result["spectrum"]
+    np.testing.assert_allclose(spectrum["ours"], spectrum["scikit-learn"], rtol=1e-4)
+    assert result["one_layer"]["epochs"] == 10
+    for model in result["one_layer"]["models"]:
+        assert model["elbo"] < model["bound"] < -86.76
+    text = (ROOT / "book/literature.md").read_text("utf8")
+    assert "The table shows ten" in text and "60,000 training" in text
+    assert spectrum["images"] == 60_000
+
+
+def test_the_spectrum_is_divided_by_the_number_of_images():
+    images = np.random.default_rng(0).random((30, 4, 4, 1), "float32")
+    found = literature.spectrum(images)
+    np.testing.assert_allclose(found["ours"], found["scikit-learn"], rtol=1e-4)
+    assert found["trace"] == pytest.approx(images.reshape(30, -1).var(axis=0).sum(), rel=1e-5)
+
+
+def test_what_the_script_says_of_each_seed_is_read(monkeypatch):
+    said = (
+        "epoch 10, 1,042 s\n"
+        "seed 0: ELBO -99.10, IWAE-5000 bound -95.20 ± 0.25 nats\n"
+        "seed 1: ELBO -99.30, IWAE-5000 bound -95.40 ± 0.26 nats\n"
+    )
+    few = vu.load_images(np.random.default_rng(0).random((40, 28, 28), "float32"))
+    printed = SimpleNamespace(stdout=said)
+    monkeypatch.setattr(literature.subprocess, "run", lambda *args, **kwargs: printed)
+    found = literature.one_layer(few)
+    assert found["seconds"] == 1042
+    assert found["models"][1] == {"elbo": -99.3, "bound": -95.4, "error": 0.26}
+    printed.stdout = said[: said.index("seed 1")]
+    with pytest.raises(RuntimeError, match="2 seeds"):
+        literature.one_layer(few)
 
 
 @pytest.mark.parametrize(

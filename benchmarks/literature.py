@@ -1,0 +1,87 @@
+"""Numbers of the literature, measured again: MNIST's eigenvalues, and a one-layer VAE."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+import vae_utils as vu
+from vae_utils import linear
+
+TITLE = "Measured"
+EPOCHS, SEEDS = 10, 2
+LEADING = 8
+LINE = re.compile(r"ELBO (\S+), IWAE-5000 bound (\S+) ± (\S+) nats")
+
+
+def spectrum(images):
+    """Eigenvalues of the covariance by this package, and by scikit-learn, largest first."""
+    ours = linear.eigenvalues(images)
+    flat = images.reshape(len(images), -1)
+    # The full solver, as the default one is approximate; it divides by n - 1, ours by n.
+    theirs = PCA(LEADING, svd_solver="full").fit(flat).explained_variance_ * (len(flat) - 1) / len(flat)
+    return {
+        "images": len(images),
+        "ours": ours[:LEADING].tolist(),
+        "scikit-learn": theirs.tolist(),
+        "trace": float(ours.sum()),
+        "above": {limit: int((ours > float(limit)).sum()) for limit in ("1", "0.5")},
+    }
+
+
+def one_layer(images):
+    """ELBO and IWAE-5000 bound of each seed, by benchmarks/burda.py."""
+    with TemporaryDirectory() as folder:
+        data = Path(folder, "mnist.npz")
+        pixels = {"x_train": images.train, "x_test": images.test}
+        np.savez(data, **{k: np.round(255 * v).astype("uint8") for k, v in pixels.items()})
+        script = str(Path(__file__).with_name("burda.py"))
+        run = [sys.executable, script, str(data), f"--epochs={EPOCHS}", f"--seeds={SEEDS}"]
+        run.append(f"--checkpoint={Path(folder, 'burda.npz')}")
+        said = subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True).stdout
+    seconds = float(re.search(rf"epoch {EPOCHS}, (\S+) s", said)[1].replace(",", ""))
+    rows = [[float(number) for number in found] for found in LINE.findall(said)]
+    if len(rows) != SEEDS:
+        raise RuntimeError(f"burda.py should name {SEEDS} seeds; it said:\n{said}")
+    return {
+        "epochs": EPOCHS,
+        "seconds": seconds,
+        "models": [dict(zip(("elbo", "bound", "error"), row)) for row in rows],
+    }
+
+
+def measure():
+    images = vu.load_images("mnist")
+    return {"spectrum": spectrum(images.train), "one_layer": one_layer(images)}
+
+
+def tables(result):
+    some, models = result["spectrum"], result["one_layer"]["models"]
+    lines = [
+        "| eigenvalue | " + " | ".join(str(1 + i) for i in range(LEADING)) + " |",
+        "|---" * (LEADING + 1) + "|",
+    ]
+    for name, title in (("ours", "`vae_utils.linear`"), ("scikit-learn", "scikit-learn")):
+        lines.append(f"| {title} | " + " | ".join(f"{value:.4f}" for value in some[name]) + " |")
+    lines += [
+        "",
+        f"Sum of all eigenvalues: {some['trace']:.3f}. Above 1: {some['above']['1']} of them; "
+        f"above 0.5: {some['above']['0.5']}.",
+        "",
+        "| model | negative ELBO, nats | negative IWAE-5000 bound, nats |",
+        "|---|---|---|",
+    ]
+    for number, model in enumerate(models, 1):
+        lines.append(
+            f"| {result['one_layer']['epochs']} epochs, seed {number} | {-model['elbo']:.2f} | "
+            f"{-model['bound']:.2f} ± {model['error']:.2f} |"
+        )
+    lines += [
+        "",
+        f"Both were trained side by side, in {result['one_layer']['seconds']:.0f} seconds.",
+    ]
+    return "\n".join(lines)
