@@ -23,7 +23,8 @@ def spectrum(images):
     ours = linear.eigenvalues(images)
     flat = images.reshape(len(images), -1)
     # The full solver, as the default one is approximate; it divides by n - 1, ours by n.
-    theirs = PCA(LEADING, svd_solver="full").fit(flat).explained_variance_ * (len(flat) - 1) / len(flat)
+    theirs = PCA(LEADING, svd_solver="full").fit(flat).explained_variance_
+    theirs *= (len(flat) - 1) / len(flat)
     return {
         "images": len(images),
         "ours": ours[:LEADING].tolist(),
