@@ -62,12 +62,9 @@ def measure():
 
 def tables(result):
     some, models = result["spectrum"], result["one_layer"]["models"]
-    lines = [
-        "| eigenvalue | " + " | ".join(str(1 + i) for i in range(LEADING)) + " |",
-        "|---" * (LEADING + 1) + "|",
-    ]
-    for name, title in (("ours", "`vae_utils.linear`"), ("scikit-learn", "scikit-learn")):
-        lines.append(f"| {title} | " + " | ".join(f"{value:.4f}" for value in some[name]) + " |")
+    lines = ["| eigenvalue | `vae_utils.linear` | scikit-learn |", "|---|---|---|"]
+    for number, both in enumerate(zip(some["ours"], some["scikit-learn"]), 1):
+        lines.append(f"| {number} | " + " | ".join(f"{value:.4f}" for value in both) + " |")
     lines += [
         "",
         f"Sum of all eigenvalues: {some['trace']:.3f}. Above 1: {some['above']['1']} of them; "
