@@ -73,9 +73,9 @@ def tables(result):
         "| model | negative ELBO, nats | negative IWAE-5000 bound, nats |",
         "|---|---|---|",
     ]
-    for number, model in enumerate(models, 1):
+    for seed, model in enumerate(models):
         lines.append(
-            f"| {result['one_layer']['epochs']} epochs, seed {number} | {-model['elbo']:.2f} | "
+            f"| {result['one_layer']['epochs']} epochs, seed {seed} | {-model['elbo']:.2f} | "
             f"{-model['bound']:.2f} ± {model['error']:.2f} |"
         )
     lines += [
