@@ -43,8 +43,7 @@ class Ours:
         import keras
 
         import vae_utils as vu
-        from benchmarks.peers.vae_utils_fit import NETWORKS
-        from vae_utils.runs import WITH_XLA
+        from benchmarks.peers.vae_utils_fit import NETWORKS, WITH_XLA
 
         keras.utils.set_random_seed(seed)
         self.batch, peak, steps, log_std = self.RECIPES[architecture, goal]

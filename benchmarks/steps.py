@@ -5,8 +5,8 @@ import numpy as np
 import vae_utils as vu
 from benchmarks import arithmetic, machine
 from benchmarks.peers import ARCHITECTURES
+from benchmarks.peers.vae_utils_fit import WITH_XLA
 from benchmarks.rounds import measure_each, plain, spread
-from vae_utils.runs import WITH_XLA
 
 OURS = "vae_utils fit"
 SWAPPED = "the same, XLA swapped"

@@ -455,6 +455,25 @@ def test_xla_gives_the_same_loss(make_vae, bars, monkeypatch):
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
+def test_the_optimizer_alone_goes_through_xla_and_does_the_same(make_vae, bars):
+    """The same weights as in Python, where nothing is compiled."""
+    in_graph, in_python = (
+        compiled(make_vae(kl_weight=Linear(rate=0.05)), run_eagerly=eagerly)
+        for eagerly in (False, True)
+    )
+    for vae in (in_graph, in_python):
+        fit(vae, bars, epochs=2)
+    for one, two in zip(in_graph.get_weights(), in_python.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+    step = tf.function(in_graph.train_step).get_concrete_function(bars[:16])
+    programs = [
+        f for f in step.graph.as_graph_def().library.function if "_XlaMustCompile" in f.attr
+    ]
+    (inside,) = [f for f in programs if f.attr["_XlaMustCompile"].b]
+    assert not any("MatMul" in node.op for node in inside.node_def)
+
+
 def test_without_a_sigmoid_all_parts_take_the_output_as_it_is(tiny, bars):
     vae = VAE(
         mlp_encoder(tiny), mlp_decoder(tiny), Gaussian(0.25, link="identity"), kl_weight=0.5, seed=0

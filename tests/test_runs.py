@@ -80,7 +80,20 @@ def test_a_callback_can_end_a_run_early(plain):
         np.testing.assert_array_equal(plain.record[name], again.record[name])
 
 
-def test_equal_arguments_give_equal_weights_without_xla():
+def test_networks_of_ones_own_share_a_program_too(plain):
+    class Halved(VAE):
+        def kl_loss(self, kl):
+            return 0.5 * super().kl_loss(kl)
+
+    own = (Halved, mlp_encoder, mlp_decoder)
+    one, two = run(own, watch=0), run(own, kl_weight=2.0, watch=0)
+    assert isinstance(one.vae, Halved) and one.record == {}
+    for whole, double in zip(plain.vae.get_weights(), two.vae.get_weights(), strict=True):
+        np.testing.assert_allclose(double, whole, rtol=1e-4, atol=1e-6)
+    assert not np.array_equal(one.vae.encode(IMAGES.test)[0], plain.vae.encode(IMAGES.test)[0])
+
+
+def test_equal_arguments_give_equal_weights_of_a_conv_net():
     one, two = (run("conv") for _ in range(2))
     for first, second in zip(one.vae.get_weights(), two.vae.get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)
@@ -97,7 +110,7 @@ def test_a_run_is_what_fit_would_have_done(kl_weight):
 
     keras.utils.set_random_seed(3)
     vae = VAE(mlp_encoder(params), mlp_decoder(params), Gaussian(0.5), kl_weight, seed=3)
-    vae.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=True)
+    vae.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=False)
     vae.fit(
         batches(IMAGES.train, 16, seed=3, endless=True), steps_per_epoch=8, shuffle=False, verbose=0
     )
@@ -212,7 +225,8 @@ def test_seed_and_learning_rate_of_a_run(plain):
         ({"every": -2}, "every"),
         ({"kl_weight": -1.0}, "weight"),
         ({"kl_weight": "linear"}, "kl_weight"),
-        ({"watch": 0}, "watch|image"),
+        ({"watch": -1}, "watch"),
+        ({"architecture": ("mlp", "conv")}, "or a tuple of a model, an encoder and a decoder"),
         ({"learning_rate": -1.0}, "learning_rate"),
         ({"images": IMAGES.train}, "load_images; got ndarray"),
         ({"params": Params()}, r"say so with Params\(image_shape="),

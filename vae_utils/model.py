@@ -135,6 +135,11 @@ class VAE(keras.Model):
     def image_shape(self):
         return tuple(self.encoder.inputs[0].shape[1:])
 
+    @property
+    def _alone(self):
+        """On one device, without a `tf.distribute` strategy."""
+        return self._distribute_strategy is None and not tf.distribute.has_strategy()
+
     def call(self, images):
         """The reconstruction from the posterior mean: pixel means, shape of `images`."""
         mean, _ = self.encoder(images)
@@ -219,8 +224,19 @@ class VAE(keras.Model):
         variables = self.trainable_variables
         if isinstance(self.kl_weight, schedules.QualityGate):
             self._open_gate_when_good(values["mse"])
-        self.update(tape.gradient(loss, variables), variables)
+        self._update(tape.gradient(loss, variables), variables)
         self._track(values, images)
+
+    def _update(self, gradients, variables):
+        """`update`, as one XLA program within a step that is compiled without XLA.
+
+        For each weight, an optimizer is dozens of operations on as many numbers, and each of
+        them reads and writes all of them. XLA makes one of them.
+        """
+        if self.jit_compile or tf.executing_eagerly() or not self._alone:
+            self.update(gradients, variables)
+        else:
+            tf.function(lambda some: self.update(some, variables), jit_compile=True)(gradients)
 
     def test_step(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -239,9 +255,8 @@ class VAE(keras.Model):
         """
         layers = (layer for net in (self.encoder, self.decoder) for layer in net.layers)
         dense = all(isinstance(layer, keras.layers.Dense) for layer in layers if layer.weights)
-        alone = self._distribute_strategy is None and not tf.distribute.has_strategy()
         several = self.jit_compile and not self.run_eagerly and self.steps_per_execution > 1
-        return self.steps_per_execution if dense and alone and several else None
+        return self.steps_per_execution if dense and self._alone and several else None
 
     def _steps(self, stack, rest):
         """A step on each batch of a stack (k, n, h, w, c), and on a short last batch."""

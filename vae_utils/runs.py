@@ -23,9 +23,6 @@ ARCHITECTURES = {
     "mlp": (VAE, networks.mlp_encoder, networks.mlp_decoder),
     "context": (ContextVAE, networks.mlp_encoder, networks.context_decoder),
 }
-# On a processor, XLA's convolutions take longer than TensorFlow's own, and so do its random
-# numbers, of which a black and white image needs one for each pixel.
-WITH_XLA = {"conv": False, "mlp": True, "context": False}
 
 
 @dataclass(frozen=True)
@@ -68,14 +65,15 @@ def _draw_start_values(network, seeds):
 def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
     """A new model, ready for `fit`."""
     keras.utils.set_random_seed(seed)
-    model, encoder, decoder = ARCHITECTURES[architecture]
+    model, encoder, decoder = architecture
     vae = model(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
     seeds = partial(random.Random(seed).randint, 1, 10**9)
     for network in (vae.encoder, vae.decoder):
         _draw_start_values(network, seeds)
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(vae.trainable_variables)
-    vae.compile(optimizer=optimizer, jit_compile=WITH_XLA[architecture], steps_per_execution=every)
+    # XLA would take seconds more to compile, and make no faster steps but for the optimizer's.
+    vae.compile(optimizer=optimizer, jit_compile=False, steps_per_execution=every)
     return vae
 
 
@@ -150,8 +148,9 @@ def train(
     call it; they wait for each other.
 
     Args:
-        architecture: "conv" or "mlp", the two of the original analysis; or "context", the
-            MLP with a decoder that reads pixels, on images that are drawn black and white.
+        architecture: "conv" or "mlp", the two of the original analysis; "context", the MLP
+            with a decoder that reads pixels, on images that are drawn black and white; or three
+            of your own: a `VAE` class, and functions of `Params` that build encoder and decoder.
         images: `Images` to train on and to watch.
         steps: gradient steps.
         likelihood: `Gaussian(variance)` or `Bernoulli()`.
@@ -160,7 +159,7 @@ def train(
         params: sizes of the networks, batch size, learning rate.
         learning_rate: a number or a Keras schedule, in place of `params.learning_rate`.
         every: gradient steps between two looks.
-        watch: how many test images to look at.
+        watch: how many test images to look at; 0 for no looks and an empty record.
         callbacks: Keras callbacks in place of the progress bar. A `Recorder` among them
             takes the place of the one that looks.
 
@@ -168,9 +167,14 @@ def train(
         ValueError: on an unknown architecture, on images of another shape than
             `params.image_shape`, or on steps that `every` doesn't divide.
     """
-    if architecture not in ARCHITECTURES:
+    if isinstance(architecture, str) and architecture in ARCHITECTURES:
+        name, parts = architecture, ARCHITECTURES[architecture]
+    elif isinstance(architecture, tuple) and len(architecture) == 3:
+        name, parts = architecture[0].__name__, architecture
+    else:
         raise ValueError(
-            f"architecture must be one of {tuple(ARCHITECTURES)}; got {architecture!r}"
+            f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a model, an "
+            f"encoder and a decoder; got {architecture!r}"
         )
     if not isinstance(images, Images):
         raise ValueError(f"images must come from load_images; got {type(images).__name__}")
@@ -181,6 +185,7 @@ def train(
         )
     check_at_least("steps", steps, 1)
     check_at_least("every", every, 1)
+    check_at_least("watch", watch, 0)
     if learning_rate is None:
         learning_rate = params.learning_rate
     elif isinstance(learning_rate, (int, float)):
@@ -189,12 +194,12 @@ def train(
         raise ValueError(f"every ({every}) must divide steps ({steps})")
     kl_weight = schedules.get(kl_weight)
     if callbacks is None:
-        callbacks = [ProgressBar(steps, f"{architecture}, seed {seed}")]
+        callbacks = [ProgressBar(steps, f"{name}, seed {seed}")]
     recorders = [callback for callback in callbacks if isinstance(callback, Recorder)]
-    if not recorders:
+    if not recorders and watch:
         recorders = [Recorder(images.test[:watch], every)]
         callbacks = [*recorders, *callbacks]
-    settings = (architecture, params, likelihood, kl_weight, learning_rate, every)
+    settings = (parts, params, likelihood, kl_weight, learning_rate, every)
     with _one_run:
         program = _program_for(*settings, steps)
         vae = _compiled(*settings, seed=seed)  # the last to set the seed, also that of the order
@@ -208,4 +213,4 @@ def train(
             callbacks=callbacks,
         )
         _copy_state(program, vae)
-    return Run(vae, recorders[0].record)
+    return Run(vae, recorders[0].record if recorders else {})
