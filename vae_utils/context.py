@@ -6,6 +6,7 @@ tells costs KL, so the code is left with what the context can't tell.
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from vae_utils.checks import check_codes, check_images
@@ -68,8 +69,9 @@ class ContextVAE(VAE):
             )
         images = np.zeros_like(luck)
         pixels, lucky = images.reshape(len(images), -1), luck.reshape(len(images), -1)
+        logits = tf.function(self.logits)  # one graph for all pixels
         for pixel in range(pixels.shape[1]):
-            means = self.likelihood.pixel_means(self.logits(codes, images))
+            means = self.likelihood.pixel_means(logits(codes, images))
             means = ops.convert_to_numpy(means).reshape(pixels.shape)
             pixels[:, pixel] = means[:, pixel] > lucky[:, pixel]
         return images

@@ -47,7 +47,7 @@ class _Table(schedules.Schedule):
 
 
 def _draw_start_values(network, seeds):
-    """What `keras.utils.set_random_seed` leads to, but from a generator of our own.
+    """What a seed leads to in Keras, but from a generator of our own.
 
     Keras draws the seed of each layer from Python's generator, which all threads of a
     process share: another one that draws meanwhile, as a Dask worker's do, changes them.
@@ -64,7 +64,9 @@ def _draw_start_values(network, seeds):
 
 def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
     """A new model, ready for `fit`."""
-    keras.utils.set_random_seed(seed)
+    # Keras takes its seeds from here. To seed TensorFlow, too, would make it prepare a program
+    # that is compiled already once more, which takes as long as a hundred steps.
+    random.seed(seed)
     model, encoder, decoder = architecture
     vae = model(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
     seeds = partial(random.Random(seed).randint, 1, 10**9)
@@ -202,11 +204,11 @@ def train(
     settings = (parts, params, likelihood, kl_weight, learning_rate, every)
     with _one_run:
         program = _program_for(*settings, steps)
-        vae = _compiled(*settings, seed=seed)  # the last to set the seed, also that of the order
+        vae = _compiled(*settings, seed=seed)
         _copy_state(vae, program)
         pool = _pool(images)
         program.fit(
-            batches(pool, params.batch_size, seed=seed, endless=True, stack=program.stack),
+            batches(pool, params.batch_size, seed=seed, stack=program.stack),
             steps_per_epoch=steps,
             shuffle=False,
             verbose=0,
