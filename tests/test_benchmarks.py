@@ -44,6 +44,7 @@ def test_the_literature_page_says_what_was_measured():
     assert result["one_layer"]["epochs"] == 10
     for model in result["one_layer"]["models"]:
         assert model["elbo"] < model["bound"] < -86.76
+        assert 0 < model["active_units"] <= 50
     text = (ROOT / "book/literature.md").read_text("utf8")
     assert "The table shows ten" in text and "60,000 training" in text
     assert spectrum["images"] == 60_000
@@ -59,15 +60,16 @@ def test_the_spectrum_is_divided_by_the_number_of_images():
 def test_what_the_script_says_of_each_seed_is_read(monkeypatch):
     said = (
         "epoch 10, 1,042 s\n"
-        "seed 0: ELBO -99.10, IWAE-5000 bound -95.20 ± 0.25 nats\n"
-        "seed 1: ELBO -99.30, IWAE-5000 bound -95.40 ± 0.26 nats\n"
+        "seed 0: ELBO -99.10, IWAE-5000 bound -95.20 ± 0.25 nats, 18 of 50 units active\n"
+        "seed 1: ELBO -99.30, IWAE-5000 bound -95.40 ± 0.26 nats, 21 of 50 units active\n"
     )
     few = vu.load_images(np.random.default_rng(0).random((40, 28, 28), "float32"))
     printed = SimpleNamespace(stdout=said)
     monkeypatch.setattr(literature.subprocess, "run", lambda *args, **kwargs: printed)
     found = literature.one_layer(few)
     assert found["seconds"] == 1042
-    assert found["models"][1] == {"elbo": -99.3, "bound": -95.4, "error": 0.26}
+    last = {"elbo": -99.3, "bound": -95.4, "error": 0.26, "active_units": 21}
+    assert found["models"][1] == last
     printed.stdout = said[: said.index("seed 1")]
     with pytest.raises(RuntimeError, match="2 seeds"):
         literature.one_layer(few)
