@@ -176,6 +176,19 @@ def test_batches_go_through_all_images_in_a_new_order_each_time_without_an_end()
     assert not np.array_equal(epochs, thirty(seed=2))
 
 
+def test_each_pass_through_the_images_has_an_order_of_its_own():
+    numbered = np.arange(23, dtype="float32").reshape(23, 1, 1, 1)
+    keras.utils.set_random_seed(0)
+    shuffled, stored = (batches(numbered, 5, shuffle=shuffle) for shuffle in (True, False))
+    passes = [np.concatenate(list(shuffled.as_numpy_iterator())).ravel() for _ in range(3)]
+    assert len(shuffled) == 5 and len({tuple(order) for order in passes}) == 3
+    for order in passes:
+        np.testing.assert_array_equal(np.sort(order), numbered.ravel())
+    for _ in range(2):
+        taken = np.concatenate(list(stored.as_numpy_iterator()))
+        np.testing.assert_array_equal(taken, numbered)
+
+
 def test_stacked_batches_are_those_that_come_one_by_one():
     numbered = np.arange(23, dtype="float32").reshape(23, 1, 1, 1)
 
