@@ -98,3 +98,15 @@ def test_thebe_is_left_out_and_nothing_else():
     context = {"script_files": files}
     page_scripts.leave_out_thebe(None, None, None, context, None)
     assert context["script_files"] == [files[0], files[3]]
+
+
+def test_the_state_of_widgets_stays_whatever_letters_its_pictures_hold():
+    def script(filename=None, **attributes):
+        return SimpleNamespace(filename=filename, attributes=attributes)
+
+    state = script(type="application/vnd.jupyter.widget-state+json", body='{"value": "aThEbE"}')
+    own = script("widgets.js")
+    thebe = [script("https://unpkg.com/thebe@0.8.2"), script(body="const THEBE_JS_URL = 1")]
+    context = {"script_files": [own, *thebe, state]}
+    page_scripts.leave_out_thebe(None, None, None, context, None)
+    assert context["script_files"] == [own, state]
