@@ -98,6 +98,18 @@ def click(page, slider, share):
     slider.locator(".noUi-state-tap").wait_for(state="detached")
 
 
+# A formula in a line of text can't be scrolled: what doesn't fit is cut off.
+CUT_FORMULAS = """
+async () => {
+  await window.MathJax?.startup.promise;
+  return [...document.querySelectorAll(".bd-content mjx-container:not([display])")]
+    .filter(formula => !formula.closest("table"))
+    .filter(formula => formula.getBoundingClientRect().right > window.innerWidth)
+    .map(formula => formula.textContent);
+}
+"""
+
+
 @pytest.mark.parametrize("name", toc_files())
 @pytest.mark.parametrize("width", [380, 1280])
 def test_nothing_fails_and_nothing_is_too_wide(visit, name, width):
@@ -107,6 +119,7 @@ def test_nothing_fails_and_nothing_is_too_wide(visit, name, width):
     assert seen.wrong == []
     assert seen.page.evaluate("document.documentElement.scrollWidth") == width
     assert seen.page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+    assert seen.page.evaluate(CUT_FORMULAS) == []
 
 
 @pytest.mark.parametrize("name", [name for name in toc_files() if name.startswith("notebooks/")])
