@@ -11,7 +11,7 @@ from keras import ops
 
 from vae_utils.checks import check_codes, check_images
 from vae_utils.likelihoods import Bernoulli
-from vae_utils.model import VAE, DeviceSeeds
+from vae_utils.model import VAE
 
 
 @keras.saving.register_keras_serializable("vae_utils")
@@ -20,7 +20,8 @@ class ContextVAE(VAE):
 
     In training, each pixel is drawn anew in each step: 1 with the probability that is its grey
     value, else 0 (dynamic binarisation, Burda et al. 2016, arXiv 1509.00519). Measure it on
-    images that were drawn once, by `binarised`.
+    images that were drawn once, by `binarised`. It generates and reconstructs pixel by pixel,
+    so these images, and a `Recorder`'s, are drawn from the pixels' means, not means themselves.
 
     Raises:
         ValueError: on a likelihood other than `Bernoulli()`, and as `VAE` does.
@@ -33,18 +34,19 @@ class ContextVAE(VAE):
                 f"pixels that are drawn one by one are 0 or 1: Bernoulli(); got {likelihood!r}"
             )
         super().__init__(encoder, decoder, likelihood, kl_weight, seed, **kwargs)
-        self.pixel_seeds = DeviceSeeds(seed)
 
     def logits(self, codes, images, training=False):
         """Of each pixel, given the code and the pixels before it."""
         # Keras doesn't take a NumPy array beside a tensor.
-        both = [ops.convert_to_tensor(part, "float32") for part in (codes, images)]
-        return self.decoder(both, training=training)
+        both = [ops.convert_to_tensor(part, self.variable_dtype) for part in (codes, images)]
+        return ops.cast(self.decoder(both, training=training), self.variable_dtype)
 
     def terms(self, images, training=False):
         if training:
-            noise = keras.random.uniform(ops.shape(images), seed=self.pixel_seeds)
-            images = ops.cast(noise < images, images.dtype)
+            # From the generator of the codes' noise: another one with the same seed would
+            # draw the same bits, and pixels and codes would depend on each other.
+            luck = keras.random.uniform(ops.shape(images), seed=self.sampling.seed_generator)
+            images = ops.cast(ops.cast(luck, images.dtype) < images, images.dtype)
         return super().terms(images, training)
 
     def draw(self, codes, luck):
@@ -97,5 +99,10 @@ def halved(images):
 
 
 def binarised(images, seed=0):
-    """Black and white images: each pixel 1 with the probability that is its grey value."""
+    """Black and white images: each pixel 1 with the probability that is its grey value.
+
+    Raises:
+        ValueError: on bad images.
+    """
+    images = check_images(images)
     return (np.random.default_rng(seed).uniform(size=images.shape) < images).astype("float32")

@@ -51,6 +51,7 @@ def kl_to_standard_normal(mean, log_std):
         mean, log_std: arrays that broadcast together.
 
     Returns:
-        Nats, of the broadcast shape, never negative.
+        Nats, of the broadcast shape, never negative but for rounding: in float32, a KL
+        of nearly 0 may come out as −1e-7.
     """
     return 0.5 * (mean**2 + ops.exp(2.0 * log_std) - 1.0 - 2.0 * log_std)

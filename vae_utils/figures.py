@@ -64,8 +64,13 @@ def image_rows(rows, labels, brighten=1.0):
         len(rows), columns, figsize=(WIDTH, WIDTH / (columns + 1.5) * len(rows)), squeeze=False
     )
     for row, label, line in zip(rows, labels, axes):
-        _row_of_images(line, [image ** (1 / brighten) for image in row], label)
+        _row_of_images(line, [_brightened(image, brighten) for image in row], label)
     return figure
+
+
+def _brightened(image, brighten):
+    """Small pixel values raised; those of a linear model may lie outside of [0, 1]."""
+    return np.clip(image, 0, 1) ** (1 / brighten)
 
 
 def _row_of_images(axes, images, label):
@@ -146,7 +151,7 @@ def training_moment(record, brighten=2.0):
     def show(index):
         for name, row in rows.items():
             for image, shown in zip(record[name][index], row):
-                shown.set_data(image[..., 0] ** (1 / brighten))
+                shown.set_data(_brightened(image[..., 0], brighten))
         for mark in marks:
             mark.set_xdata([record["step"][index]] * 2)
 
@@ -222,7 +227,7 @@ def run_overview(records, brighten=2.0):
         words.set_text(text)
         for name, row in rows.items():
             for image, shown in zip(record[name][-1], row):
-                shown.set_data(image[..., 0] ** (1 / brighten))
+                shown.set_data(_brightened(image[..., 0], brighten))
         for title, series in _curves(record).items():
             for line, values in zip(lines[title], series):
                 line.set_ydata(values)

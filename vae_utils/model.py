@@ -61,11 +61,13 @@ class VAE(keras.Model):
     Trained on −E[ln p(x|z)] + weight · KL(q(z|x) ‖ p(z)), with one sample of z
     per image, averaged over the batch (Kingma & Welling 2013, equation 3; the
     weight is Bowman et al. 2016, section 3.1). At weight 1 this is the negative
-    ELBO, at weight 0 an autoencoder with noise.
+    ELBO, at weight 0 an autoencoder with noise. So `compile` takes an optimizer
+    and no loss.
 
-    Its metrics: `loss`, `reconstruction` (−ln p(x|z), nats), `kl` (nats, summed
-    over the latent units), `kl_weight`, `elbo` (nats, always at weight 1) and
-    `mse` (per pixel). During an epoch Keras shows their running means.
+    Its metrics: `loss` (with the networks' regularisers, if they have any),
+    `reconstruction` (−ln p(x|z), nats), `kl` (nats, summed over the latent units),
+    `kl_weight`, `elbo` (nats, always at weight 1) and `mse` (per pixel). During an
+    epoch Keras shows their running means.
 
     Args:
         encoder: Keras model, images (n, h, w, c) to mean and log standard
@@ -73,10 +75,13 @@ class VAE(keras.Model):
         decoder: Keras model, codes (n, latent_size) to logits (n, h, w, c).
         likelihood: `Gaussian(variance)` or `Bernoulli()`.
         kl_weight: a number of at least 0, or a schedule from `vae_utils.schedules`.
+            Another one that is assigned later counts from the next `compile` on.
         seed: of the noise that the posterior is sampled with.
 
     Raises:
-        ValueError: if encoder and decoder do not fit together, or on a bad weight.
+        ValueError: if encoder and decoder do not fit together, or on a bad weight; in
+            training, on sample or class weights, on a `loss` that was given to `compile`,
+            or on images of whole numbers.
     """
 
     def __init__(self, encoder, decoder, likelihood=None, kl_weight=1.0, seed=None, **kwargs):
@@ -111,7 +116,8 @@ class VAE(keras.Model):
             )
         self.kl_weight = schedules.get(kl_weight)
         self.seed = seed
-        self.sampling = Sampling(seed)
+        # The objective is computed in the precision of the weights, whatever that of the layers.
+        self.sampling = Sampling(seed, dtype=self.variable_dtype)
         # The step at which a QualityGate opened, −1 while it is shut.
         self.gate_opened_at = self.add_weight(
             shape=(),
@@ -142,12 +148,17 @@ class VAE(keras.Model):
 
     def call(self, images):
         """The reconstruction from the posterior mean: pixel means, shape of `images`."""
-        mean, _ = self.encoder(images)
+        mean, _ = self.posterior(images)
         return self.likelihood.pixel_means(self.logits(mean, images))
 
     def logits(self, codes, images, training=False):
         """What the decoder says about each pixel of the images: a hook for one that reads them."""
-        return self.decoder(codes, training=training)
+        return ops.cast(self.decoder(codes, training=training), self.variable_dtype)
+
+    def posterior(self, images, training=False):
+        """Mean and log standard deviation, as tensors."""
+        outputs = self.encoder(images, training=training)
+        return [ops.cast(output, self.variable_dtype) for output in outputs]
 
     # ---- the objective -------------------------------------------------------
 
@@ -158,7 +169,7 @@ class VAE(keras.Model):
             log-likelihood (n,) in nats, KL of each unit (n, latent_size) in nats,
             squared error per pixel (n,).
         """
-        mean, log_std = self.encoder(images, training=training)
+        mean, log_std = self.posterior(images, training)
         logits = self.logits(self.sampling(mean, log_std), images, training)
         log_likelihood = self.likelihood.log_prob(images, logits)
         kl = kl_to_standard_normal(mean, log_std)
@@ -170,7 +181,10 @@ class VAE(keras.Model):
         return ops.mean(ops.sum(kl, axis=1))
 
     def update(self, gradients, variables):
-        """One step of the optimizer, the encoder's variables first: a hook for remedies."""
+        """One step of the optimizer, the encoder's variables first: a hook for remedies.
+
+        On a processor it goes through XLA, unless the model's `supports_jit` is False.
+        """
         self.optimizer.apply(gradients, variables)
 
     def current_kl_weight(self):
@@ -189,11 +203,13 @@ class VAE(keras.Model):
 
     def _objective(self, images, training):
         """The loss, and all that the metrics need, averaged over the batch."""
+        images = ops.cast(images, self.variable_dtype)
         log_likelihood, kl_per_unit, squared_error = self.terms(images, training)
         log_likelihood, squared_error = ops.mean(log_likelihood), ops.mean(squared_error)
         kl = ops.mean(ops.sum(kl_per_unit, axis=1))
         weight = self.current_kl_weight()
-        loss = -log_likelihood + weight * self.kl_loss(kl_per_unit)
+        # Keras gathers in `losses` what layers add, such as regularisers.
+        loss = sum(self.losses, -log_likelihood + weight * self.kl_loss(kl_per_unit))
         return loss, {
             "loss": loss,
             "reconstruction": -log_likelihood,
@@ -211,9 +227,19 @@ class VAE(keras.Model):
     def _results(self):
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
+    def _images_of(self, data):
+        """The images of a batch as Keras hands it over."""
+        images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError("all images of a VAE count alike: no sample or class weights")
+        if self.loss is not None:
+            raise ValueError(f"a VAE has a loss of its own; compile it without {self.loss!r}")
+        if not keras.backend.is_float_dtype(images.dtype):
+            raise ValueError(f"images must be floats in [0, 1]; got {images.dtype}")
+        return images
+
     def train_step(self, data):
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        self._step(images)
+        self._step(self._images_of(data))
         return self._results()
 
     def _step(self, images):
@@ -221,6 +247,8 @@ class VAE(keras.Model):
             loss, values = self._objective(images, training=True)
             # Devices add their gradients up; each has the mean over its part of the batch.
             loss = loss / tf.distribute.get_strategy().num_replicas_in_sync
+            # Half precision: the optimizer divides the gradients by the same factor.
+            loss = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         if isinstance(self.kl_weight, schedules.QualityGate):
             self._open_gate_when_good(values["mse"])
@@ -231,15 +259,17 @@ class VAE(keras.Model):
         """`update`, as one XLA program within a step that is compiled without XLA.
 
         For each weight, an optimizer is dozens of operations on as many numbers, and each of
-        them reads and writes all of them. XLA makes one of them.
+        them reads and writes all of them. XLA makes one of them. (Not with a GPU: nothing was
+        measured on one, and TensorFlow for a Mac's has no XLA.)
         """
-        if self.jit_compile or tf.executing_eagerly() or not self._alone:
+        without = self.jit_compile or tf.executing_eagerly() or not self.supports_jit
+        if without or not self._alone or tf.config.list_logical_devices("GPU"):
             self.update(gradients, variables)
         else:
             tf.function(lambda some: self.update(some, variables), jit_compile=True)(gradients)
 
     def test_step(self, data):
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images = self._images_of(data)
         self._track(self._objective(images, training=False)[1], images)
         return self._results()
 
@@ -249,14 +279,15 @@ class VAE(keras.Model):
     def stack(self):
         """How many batches make one program: `steps_per_execution` where that pays, else None.
 
-        It pays with XLA, dense layers and no `tf.distribute` strategy, as the program keeps
-        the weights at hand. Within a loop, XLA's convolutions on a processor are twenty
-        times slower. `fit` asks, for arrays and without `steps_per_epoch`.
+        It pays with XLA, dense layers, this class's own step and no `tf.distribute` strategy,
+        as the program keeps the weights at hand. Within a loop, XLA's convolutions on a
+        processor are twenty times slower. `fit` asks, for arrays and without `steps_per_epoch`.
         """
         layers = (layer for net in (self.encoder, self.decoder) for layer in net.layers)
         dense = all(isinstance(layer, keras.layers.Dense) for layer in layers if layer.weights)
         several = self.jit_compile and not self.run_eagerly and self.steps_per_execution > 1
-        return self.steps_per_execution if dense and self._alone and several else None
+        own = type(self).train_step is VAE.train_step
+        return self.steps_per_execution if dense and own and self._alone and several else None
 
     def _steps(self, stack, rest):
         """A step on each batch of a stack (k, n, h, w, c), and on a short last batch."""
@@ -287,7 +318,7 @@ class VAE(keras.Model):
 
         self.train_function = train
 
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, **settings):
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", **settings):
         """Keras' `fit`. An array is looked at first, and comes in batches of the package's own.
 
         Raises:
@@ -303,20 +334,20 @@ class VAE(keras.Model):
                     settings["steps_per_epoch"] = -(-len(x) // batch_size)
                 x = batches(x, batch_size, shuffle=settings.get("shuffle", True), stack=stack)
                 settings["shuffle"], batch_size = False, None
-        return super().fit(x, y, batch_size, epochs, **settings)
+        return super().fit(x, y, batch_size, epochs, verbose, **settings)
 
     # ---- NumPy in, NumPy out -------------------------------------------------
 
     def encode(self, images):
         """Mean and standard deviation of the posterior, each (n, latent_size)."""
         images = check_images(images, self.image_shape)
-        mean, log_std = in_batches(self.encoder, images)
+        mean, log_std = in_batches(self.posterior, images)
         return mean, np.exp(log_std)
 
     def decode(self, codes):
         """Pixel means (n, h, w, c) of codes (n, latent_size): in [0, 1], unless it is linear."""
         codes = check_codes(codes, self.latent_size)
-        return in_batches(lambda some: self.likelihood.pixel_means(self.decoder(some)), codes)
+        return in_batches(lambda some: self.likelihood.pixel_means(self.logits(some, None)), codes)
 
     def reconstruct(self, images):
         """Pixel means from the posterior mean, shape of `images`."""

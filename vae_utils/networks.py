@@ -141,8 +141,8 @@ class MaskedDense(layers.Dense):
         self.mask.assign((ages > 0) & (ages <= oldest))
 
     def call(self, inputs, training=None):
-        outputs = ops.matmul(inputs, self.kernel * self.mask) + self.bias
-        return self.activation(outputs)
+        outputs = ops.matmul(inputs, self.kernel * self.mask)
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
 
     def get_config(self):
         own = ("input_times", "unit_times", "context")

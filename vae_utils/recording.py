@@ -24,7 +24,8 @@ class Recorder(keras.callbacks.Callback):
 
     Args:
         images: test images (n, h, w, c) in [0, 1].
-        every: gradient steps between two looks.
+        every: gradient steps between two looks; where Keras takes several at a time
+            (`steps_per_execution`), the next look comes after they are done.
         pictures: how many reconstructions and samples to keep.
 
     Raises:
@@ -49,7 +50,8 @@ class Recorder(keras.callbacks.Callback):
         self._look()
 
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.optimizer.iterations) % self.every == 0:
+        # Several steps may have passed since the last time, or none.
+        if int(self.model.optimizer.iterations) // self.every > self._turn:
             self._look()
 
     def on_train_end(self, logs=None):
@@ -59,6 +61,7 @@ class Recorder(keras.callbacks.Callback):
 
     def _look(self):
         vae = self.model
+        self._turn = int(vae.optimizer.iterations) // self.every
         mean, std = vae.encode(self.images)
         pixels = vae.decode(np.concatenate([mean + std * self._noise, self._codes]))
         reconstructions = pixels[: len(mean)]

@@ -4,6 +4,7 @@ import random
 import threading
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from numbers import Integral
 
 import keras
 import numpy as np
@@ -54,21 +55,23 @@ def _draw_start_values(network, seeds):
     """
     # In the order in which the networks make their layers; Keras lists the deeper head first.
     for layer in sorted(network.layers, key=lambda layer: layer.name == "raw_log_std"):
-        if hasattr(layer, "kernel_initializer"):
-            config = layer.kernel_initializer.get_config()
-            initializer = type(layer.kernel_initializer)(**{**config, "seed": seeds()})
-            layer.kernel.assign(initializer(layer.kernel.shape))
+        initializer = getattr(layer, "kernel_initializer", None)
+        if initializer and hasattr(layer, "kernel") and "seed" in initializer.get_config():
+            again = type(initializer)(**{**initializer.get_config(), "seed": seeds()})
+            layer.kernel.assign(again(layer.kernel.shape))
         elif hasattr(layer, "seed_generator"):  # such as dropout, unless it drops nothing
             layer.seed_generator.state.assign([seeds(), 0])
 
 
 def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
     """A new model, ready for `fit`."""
+    model, encoder, decoder = architecture
     # Keras takes its seeds from here. To seed TensorFlow, too, would make it prepare a program
     # that is compiled already once more, which takes as long as a hundred steps.
+    before = random.getstate()
     random.seed(seed)
-    model, encoder, decoder = architecture
     vae = model(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
+    random.setstate(before)
     seeds = partial(random.Random(seed).randint, 1, 10**9)
     for network in (vae.encoder, vae.decoder):
         _draw_start_values(network, seeds)
@@ -99,11 +102,14 @@ def _program(architecture, params, likelihood, kl_weight, learning_rate, every, 
 def _program_for(architecture, params, likelihood, kl_weight, learning_rate, every, steps):
     """The program for these settings, of which some are data for it, not constants."""
     gated = isinstance(kl_weight, schedules.QualityGate)
+    if architecture in ARCHITECTURES.values():
+        # These networks have both in weights, which are copied. Of others nobody knows.
+        params = replace(params, log_std_start=0.0, context=None)
     # Room for the weight of each step, in sizes that runs of other lengths share.
     size = max(4096, 1 << int(steps).bit_length())
     program = _program(
         architecture,
-        replace(params, log_std_start=0.0, learning_rate=1.0, context=None),
+        replace(params, learning_rate=1.0),
         likelihood,
         kl_weight if gated else None,
         learning_rate if callable(learning_rate) else 1.0,
@@ -158,17 +164,19 @@ def train(
         steps: gradient steps.
         likelihood: `Gaussian(variance)` or `Bernoulli()`.
         kl_weight: a number or a schedule.
-        seed: of the start values, the order of the images and the noise.
+        seed: a whole number: of the start values, the order of the images and the noise.
         params: sizes of the networks, batch size, learning rate.
         learning_rate: a number or a Keras schedule, in place of `params.learning_rate`.
         every: gradient steps between two looks.
         watch: how many test images to look at; 0 for no looks and an empty record.
         callbacks: Keras callbacks in place of the progress bar. A `Recorder` among them
-            takes the place of the one that looks.
+            takes the place of the one that looks. Their `model` is one that runs share:
+            save and keep the `vae` of what is returned instead.
 
     Raises:
         ValueError: on an unknown architecture, on images of another shape than
-            `params.image_shape`, or on steps that `every` doesn't divide.
+            `params.image_shape`, on a seed that is no whole number, or on steps that
+            `every` doesn't divide.
     """
     if isinstance(architecture, str) and architecture in ARCHITECTURES:
         name, parts = architecture, ARCHITECTURES[architecture]
@@ -189,6 +197,9 @@ def train(
     check_at_least("steps", steps, 1)
     check_at_least("every", every, 1)
     check_at_least("watch", watch, 0)
+    if not isinstance(seed, Integral):
+        raise ValueError(f"seed must be a whole number; got {seed!r}")
+    seed = int(seed)
     if learning_rate is None:
         learning_rate = params.learning_rate
     elif isinstance(learning_rate, (int, float)):
@@ -209,7 +220,7 @@ def train(
         _copy_state(vae, program)
         pool = _pool(images)
         program.fit(
-            batches(pool, params.batch_size, seed=seed, stack=program.stack),
+            batches(pool, params.batch_size, seed=seed),
             steps_per_epoch=steps,
             shuffle=False,
             verbose=0,

@@ -26,14 +26,16 @@ def sweep(architecture, images, steps, *, over, folder, test=2_000, jobs=-1, **f
 
     A finished run is in the folder at once. The same call again, also after it
     was killed, goes on where it stopped. Delete the folder after a change of
-    the package: it only knows the arguments.
+    the package, or of networks of your own: it only knows the arguments, and
+    functions by their names.
 
     The runs are joblib's tasks: processes on this machine, or whatever
     `joblib.parallel_config` says, such as a Dask cluster. Both give the same bits as
     one run after the other, as long as the machines are alike.
 
     Args:
-        architecture, images, steps: as for `train`.
+        architecture, images, steps: as for `train`; classes and functions of your own
+            must be those of a module.
         over: names of arguments of `train` -> lists of their values.
         folder: where finished runs are kept.
         test: number of test images that the summary takes.
@@ -65,7 +67,7 @@ def sweep(architecture, images, steps, *, over, folder, test=2_000, jobs=-1, **f
         for settings in ({**fixed, **some} for some in grid)
     )
     results = joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
-    bar = tqdm(results, total=len(grid), desc=f"{architecture}, sweep", unit="run")
+    bar = tqdm(results, total=len(grid), desc="sweep", unit="run")
     return [
         Outcome(settings, *numbers_and_record) for settings, numbers_and_record in zip(grid, bar)
     ]
