@@ -144,6 +144,29 @@ def test_training_draws_black_and_white_pixels_and_measuring_takes_them_as_they_
     np.testing.assert_array_equal(measured, grey)
 
 
+def test_pixels_and_codes_are_drawn_from_bits_of_their_own(monkeypatch):
+    vae, seen, logits = context_vae(SMALL), [], ContextVAE.logits
+
+    def look_on(model, codes, images, training=False):
+        seen.extend([np.array(codes), np.array(images)])
+        return logits(model, codes, images, training)
+
+    monkeypatch.setattr(ContextVAE, "logits", look_on)
+    vae.terms(np.full((10_000, 2, 3, 1), 0.5, "float32"), training=True)
+    codes, pixels = seen
+    mean, std = vae.encode(pixels)
+    # TensorFlow makes two normal numbers of two uniform ones, u and v: their squares add up
+    # to −2 ln u, so that the pixel of u would be 1 where they are large.
+    squares = np.square((codes - mean) / std).ravel().reshape(-1, 2).sum(axis=1)
+    of_the_same_bits = pixels.ravel()[: 2 * len(squares)].reshape(-1, 2)[:, 0]
+    assert abs(np.corrcoef(squares, of_the_same_bits)[0, 1]) < 0.05  # 5 standard errors
+
+
+def test_only_images_can_be_binarised():
+    with pytest.raises(ValueError, match="floats"):
+        binarised(np.full((1, 2, 3, 1), 25, "uint8"))
+
+
 def test_halved_is_the_mean_over_squares():
     image = np.arange(16.0).reshape(1, 4, 4, 1) / 16
     np.testing.assert_allclose(halved(image)[0, :, :, 0] * 16, [[2.5, 4.5], [10.5, 12.5]])

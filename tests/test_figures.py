@@ -162,6 +162,12 @@ def test_brighten_raises_small_values_and_keeps_black_and_white():
     np.testing.assert_allclose(shown(figure.axes[0]), [[0, 0.2, 1]])
 
 
+def test_a_linear_models_pixels_may_lie_outside():
+    image = np.array([[-0.2, 0.25, 1.3]])[None, ..., None]
+    figure = figures.image_rows([image], ["linear"], brighten=2.0)
+    np.testing.assert_allclose(shown(figure.axes[0]), [[0, 0.5, 1]])
+
+
 def test_every_call_draws_a_new_figure_and_all_can_be_closed():
     open_before = plt.get_fignums()
     made = [

@@ -18,6 +18,7 @@ from vae_utils import (
     load_images,
     mlp_decoder,
     mlp_encoder,
+    summary,
 )
 from vae_utils.model import in_batches
 from vae_utils.schedules import Constant, Cosine, Cyclical, Linear, QualityGate, Sigmoid
@@ -91,6 +92,33 @@ def test_a_subclass_may_take_another_part_of_the_kl_into_the_loss(make_vae, bars
     kl = kl_per_unit(vae, bars)
     assert values["loss"] == pytest.approx(values["reconstruction"] + 0.3 * kl[0], rel=1e-5)
     assert values["kl"] == pytest.approx(kl.sum(), rel=1e-5)  # and the metrics stay what they are
+
+
+def test_regularisers_of_the_networks_count_in_the_loss(make_vae, bars):
+    vae = compiled(make_vae(kl_weight=0.3))
+    plain = vae.evaluate(bars, batch_size=64, verbose=0, return_dict=True)
+    (layer, *_) = [some for some in vae.decoder.layers if hasattr(some, "kernel")]
+    layer.kernel.regularizer = keras.regularizers.L2(0.5)
+    restart_noise(vae)
+    vae.make_test_function(force=True)
+    regularised = vae.evaluate(bars, batch_size=64, verbose=0, return_dict=True)
+    penalty = 0.5 * np.square(layer.kernel.numpy()).sum()
+    assert penalty > 0.1
+    assert regularised["loss"] == pytest.approx(plain["loss"] + penalty, rel=1e-5)
+    assert regularised["elbo"] == pytest.approx(plain["elbo"], rel=1e-5)
+
+
+def test_what_a_layer_adds_to_the_loss_counts_once_in_each_step(make_vae, bars):
+    plain = make_vae(kl_weight=0.3)
+    codes = keras.Input((2,))
+    penalised = keras.layers.ActivityRegularization(l2=1.0)(codes)
+    vae = compiled(VAE(plain.encoder, keras.Model(codes, plain.decoder(penalised)), kl_weight=0.3))
+    vae.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    plain.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    steps = [model.train_on_batch(bars, return_dict=True) for model in (vae, vae, plain)]
+    extra = [step["loss"] - step["reconstruction"] - 0.3 * step["kl"] for step in steps]
+    assert extra[2] == pytest.approx(0, abs=1e-3)
+    assert extra[0] > 0.1 and extra[1] == pytest.approx(extra[0], rel=0.5)
 
 
 def test_a_subclass_may_move_the_encoder_alone(make_vae, bars):
@@ -422,6 +450,59 @@ def test_many_steps_in_one_program_give_the_bits_of_single_ones(make_vae, shuffl
     assert some == [3, 5, 8, 10][: 2 * epochs]
 
 
+def test_a_training_step_of_a_subclass_is_taken_however_many_at_a_time(make_vae, bars):
+    class Lazy(VAE):
+        def train_step(self, data):
+            return self.test_step(data)
+
+    plain = make_vae()
+    vae = Lazy(plain.encoder, plain.decoder, plain.likelihood)
+    vae.compile("adam", jit_compile=True, steps_per_execution=2)
+    before = vae.get_weights()
+    fit(vae, bars)
+    for one, other in zip(before, vae.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_optimizer_stays_without_xla_where_the_model_says_so(make_vae, bars, capfd):
+    class Prints(VAE):
+        def update(self, gradients, variables):
+            tf.print("not for XLA")
+            super().update(gradients, variables)
+
+    plain = make_vae()
+    vae = compiled(Prints(plain.encoder, plain.decoder, plain.likelihood))
+    vae.supports_jit = False
+    fit(vae, bars)
+    assert "not for XLA" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains_and_is_measured_in_single(tiny, bars, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        vae = compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny), Gaussian(0.1)), 1e-2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    before = summary(vae, bars)
+    assert vae.encoder.compute_dtype != "float32" and vae.optimizer is not None
+    fit(vae, bars, epochs=20)
+    after = summary(vae, bars)
+    assert all(part.dtype == "float32" for part in vae.encode(bars))
+    assert after["elbo"] > before["elbo"] + 10
+
+
+def test_a_scaled_loss_gives_the_same_steps(make_vae, bars):
+    plain, scaled = make_vae(), make_vae()
+    plain.compile(keras.optimizers.SGD(1e-3), jit_compile=False)
+    inner = keras.optimizers.SGD(1e-3)
+    scaled.compile(keras.optimizers.LossScaleOptimizer(inner, 2.0**10), jit_compile=False)
+    for vae in (plain, scaled):
+        fit(vae, bars)
+    for one, other in zip(plain.get_weights(), scaled.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_only_dense_layers_are_trained_many_steps_at_a_time(tiny):
     vae = VAE(mlp_encoder(tiny), conv_decoder(tiny), Gaussian(0.5))
     compiled(vae, jit_compile=True, steps_per_execution=4)
@@ -667,6 +748,46 @@ def test_a_bad_likelihood_is_refused(make_vae, likelihood):
 def test_bad_codes_are_refused(make_vae, codes):
     with pytest.raises(ValueError, match="codes"):
         make_vae().decode(codes)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sample_weight": np.ones(64, "float32")},
+        {"y": np.zeros(64, "int32"), "class_weight": {0: 0.5}},
+    ],
+    ids=["samples", "classes"],
+)
+def test_weights_of_images_are_refused(make_vae, bars, settings):
+    with pytest.raises(ValueError, match="count alike"):
+        fit(compiled(make_vae()), bars, **settings)
+
+
+def test_weights_in_a_dataset_are_refused(make_vae, bars):
+    weighted = tf.data.Dataset.from_tensor_slices((bars, bars, np.ones(64, "float32"))).batch(16)
+    with pytest.raises(ValueError, match="count alike"):
+        compiled(make_vae()).fit(weighted, verbose=0)
+
+
+def test_a_loss_of_ones_own_is_refused(make_vae, bars):
+    with pytest.raises(ValueError, match="loss of its own"):
+        fit(compiled(make_vae(), loss="mse"), bars)
+
+
+def test_a_dataset_may_be_float64_but_not_of_whole_numbers(make_vae, bars):
+    def trained(images):
+        vae = compiled(make_vae(seed=5))
+        vae.fit(tf.data.Dataset.from_tensor_slices(images).batch(16), verbose=0)
+        return vae
+
+    assert_equal_weights(trained(bars), trained(bars.astype("float64")))
+    with pytest.raises(ValueError, match=r"floats in \[0, 1\]"):
+        trained((255 * bars).astype("uint8"))
+
+
+def test_fit_takes_its_first_arguments_by_position_as_keras_does(make_vae, bars, capsys):
+    assert compiled(make_vae()).fit(bars, None, 16, 2, 0).epoch == [0, 1]
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("count", [0, -1])

@@ -33,6 +33,20 @@ def test_record_has_one_moment_at_the_start_and_one_every_few_steps(make_vae, ba
     assert all(np.isfinite(series).all() for series in record.values())
 
 
+def test_steps_that_keras_takes_together_are_looked_at_after_them(make_vae, bars):
+    recorder = Recorder(WATCHED, every=5)
+    record = recorded(make_vae(), bars, recorder, epochs=3, steps_per_execution=4)
+    np.testing.assert_array_equal(record["step"], [0, 8, 12])
+
+
+def test_a_step_is_looked_at_once_though_it_took_several_batches(make_vae, bars):
+    vae, recorder = make_vae(), Recorder(WATCHED, every=1)
+    optimizer = keras.optimizers.Adam(1e-2, gradient_accumulation_steps=2)
+    vae.compile(optimizer=optimizer, jit_compile=False)
+    vae.fit(bars, batch_size=16, shuffle=False, verbose=0, callbacks=[recorder])
+    assert len(np.unique(recorder.record["step"])) == len(recorder.record["step"]) > 1
+
+
 def test_the_last_moment_is_the_trained_model(make_vae, bars):
     vae = make_vae(kl_weight=Linear(rate=0.05))
     record = recorded(vae, bars, Recorder(WATCHED, every=4))

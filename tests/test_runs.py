@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import TINY, bright_bars
 
-from vae_utils import VAE, Gaussian, Images, Params, mlp_decoder, mlp_encoder, train
+from vae_utils import VAE, Gaussian, Images, Params, mlp_decoder, mlp_encoder, runs, train
 from vae_utils.batches import batches
 from vae_utils.schedules import Linear, QualityGate
 
@@ -86,11 +86,52 @@ def test_networks_of_ones_own_share_a_program_too(plain):
             return 0.5 * super().kl_loss(kl)
 
     own = (Halved, mlp_encoder, mlp_decoder)
-    one, two = run(own, watch=0), run(own, kl_weight=2.0, watch=0)
+    one = run(own, watch=0)
+    programs = runs._program.cache_info().misses
+    two = run(own, kl_weight=2.0, watch=0)
+    assert runs._program.cache_info().misses == programs
     assert isinstance(one.vae, Halved) and one.record == {}
     for whole, double in zip(plain.vae.get_weights(), two.vae.get_weights(), strict=True):
         np.testing.assert_allclose(double, whole, rtol=1e-4, atol=1e-6)
     assert not np.array_equal(one.vae.encode(IMAGES.test)[0], plain.vae.encode(IMAGES.test)[0])
+
+
+def test_numbers_that_own_networks_hold_as_constants_are_those_that_train():
+    def shifted(params):
+        plain = mlp_encoder(params)
+        mean, log_std = plain.outputs
+        shift = keras.layers.Rescaling(1.0, offset=params.log_std_start)
+        return keras.Model(plain.inputs, [mean, shift(log_std)])
+
+    params = dataclasses.replace(TINY, log_std_start=-1.0)
+    result = run((VAE, shifted, mlp_decoder), params=params)
+    np.testing.assert_allclose(
+        result.record["std_low"][-1], result.vae.encode(IMAGES.test[:10])[1].min(), rtol=1e-5
+    )
+
+
+def test_own_networks_may_start_at_fixed_values():
+    def silent(params):
+        plain = mlp_decoder(params)
+        last = keras.layers.Dense(64, kernel_initializer="zeros")(plain.layers[-3].output)
+        return keras.Model(plain.inputs, keras.layers.Reshape((8, 8, 1))(last))
+
+    result = run((VAE, mlp_encoder, silent), steps=2, learning_rate=1e-6)
+    np.testing.assert_allclose(result.vae.decode(np.ones((3, 2))), 0.5, atol=1e-3)
+
+
+def test_a_run_leaves_the_random_numbers_of_its_caller_alone(plain):
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    run()
+    assert random.random() == expected
+
+
+@pytest.mark.parametrize("seed", [None, 1.5, "3"])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match="whole number"):
+        run(seed=seed)
 
 
 def test_equal_arguments_give_equal_weights_of_a_conv_net():
@@ -203,6 +244,7 @@ def test_stacked_batches_are_those_that_come_one_by_one():
     together = [batch for stack, rest in pairs for batch in [*stack, rest] if len(batch)]
     for one, other in zip(single[:6], together[:6], strict=True):
         np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(together[0], together[6])
     for epoch in (together[:6], together[6:]):
         np.testing.assert_array_equal(np.sort(np.concatenate(epoch), axis=0), numbered)
 

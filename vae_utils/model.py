@@ -227,11 +227,14 @@ class VAE(keras.Model):
     def _results(self):
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
+    def _refuse(self, *weights):
+        if any(some is not None for some in weights):
+            raise ValueError("all images of a VAE count alike: no sample or class weights")
+
     def _images_of(self, data):
         """The images of a batch as Keras hands it over."""
         images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if weights is not None:
-            raise ValueError("all images of a VAE count alike: no sample or class weights")
+        self._refuse(weights)
         if self.loss is not None:
             raise ValueError(f"a VAE has a loss of its own; compile it without {self.loss!r}")
         if not keras.backend.is_float_dtype(images.dtype):
@@ -260,10 +263,18 @@ class VAE(keras.Model):
 
         For each weight, an optimizer is dozens of operations on as many numbers, and each of
         them reads and writes all of them. XLA makes one of them. (Not with a GPU: nothing was
-        measured on one, and TensorFlow for a Mac's has no XLA.)
+        measured on one, and TensorFlow for a Mac's has no XLA. Not with a scaled loss either:
+        Keras then asks whether all gradients are finite, and got wrong answers through XLA.)
         """
-        without = self.jit_compile or tf.executing_eagerly() or not self.supports_jit
-        if without or not self._alone or tf.config.list_logical_devices("GPU"):
+        without = (
+            self.jit_compile
+            or tf.executing_eagerly()
+            or not self.supports_jit
+            or not self._alone
+            or tf.config.list_logical_devices("GPU")
+            or isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        )
+        if without:
             self.update(gradients, variables)
         else:
             tf.function(lambda some: self.update(some, variables), jit_compile=True)(gradients)
@@ -322,11 +333,13 @@ class VAE(keras.Model):
         """Keras' `fit`. An array is looked at first, and comes in batches of the package's own.
 
         Raises:
-            ValueError: if `x` is an array but not images in [0, 1].
+            ValueError: if `x` is an array but not images in [0, 1], or on weights of images.
         """
+        # Keras drops them without a word where there is no `y`.
+        self._refuse(settings.get("sample_weight"), settings.get("class_weight"))
         if isinstance(x, np.ndarray):
             x = check_images(x, self.image_shape, "x")
-            if y is None and not {"validation_split", "sample_weight"} & set(settings):
+            if y is None and "validation_split" not in settings:
                 stack = self.stack if settings.get("steps_per_epoch") is None else None
                 batch_size = batch_size or 32
                 settings.setdefault("validation_batch_size", batch_size)
