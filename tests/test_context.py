@@ -20,6 +20,7 @@ from vae_utils import (
     halved,
     importance_weighted_bound,
     mlp_encoder,
+    networks,
     runs,
     train,
 )
@@ -165,6 +166,13 @@ def test_pixels_and_codes_are_drawn_from_bits_of_their_own(monkeypatch):
 def test_only_images_can_be_binarised():
     with pytest.raises(ValueError, match="floats"):
         binarised(np.full((1, 2, 3, 1), 25, "uint8"))
+
+
+def test_a_masked_layer_may_have_no_bias():
+    layer = networks.MaskedDense([0, 1, 2], [0, 1, 2], use_bias=False)
+    outputs = np.array(layer(np.ones((1, 3), "float32")))
+    expected = (layer.kernel.numpy() * np.triu(np.ones((3, 3)), 1)).sum(axis=0)
+    np.testing.assert_allclose(outputs[0], expected, rtol=1e-6)
 
 
 def test_halved_is_the_mean_over_squares():

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from IPython import get_ipython
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 # Okabe & Ito 2008.
@@ -21,6 +22,8 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK = COLOURS = (
     "#000000",
 )
 WIDTH = 6.0  # inches: wide enough for a laptop, with type that a phone can still show
+# For a text that may lie on a mark or a line.
+HALO = {"path_effects": [withStroke(linewidth=3, foreground="white")], "zorder": 3}
 
 
 def use_style():

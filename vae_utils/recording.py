@@ -50,8 +50,9 @@ class Recorder(keras.callbacks.Callback):
         self._look()
 
     def on_train_batch_end(self, batch, logs=None):
-        # Several steps may have passed since the last time, or none.
-        if int(self.model.optimizer.iterations) // self.every > self._turn:
+        # Several steps may have passed since the last look, or none.
+        last, now = self._moments[-1]["step"], int(self.model.optimizer.iterations)
+        if now // self.every > last // self.every:
             self._look()
 
     def on_train_end(self, logs=None):
@@ -61,7 +62,6 @@ class Recorder(keras.callbacks.Callback):
 
     def _look(self):
         vae = self.model
-        self._turn = int(vae.optimizer.iterations) // self.every
         mean, std = vae.encode(self.images)
         pixels = vae.decode(np.concatenate([mean + std * self._noise, self._codes]))
         reconstructions = pixels[: len(mean)]

@@ -70,8 +70,10 @@ def _compiled(architecture, params, likelihood, kl_weight, learning_rate, every,
     # that is compiled already once more, which takes as long as a hundred steps.
     before = random.getstate()
     random.seed(seed)
-    vae = model(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
-    random.setstate(before)
+    try:
+        vae = model(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
+    finally:
+        random.setstate(before)
     seeds = partial(random.Random(seed).randint, 1, 10**9)
     for network in (vae.encoder, vae.decoder):
         _draw_start_values(network, seeds)
