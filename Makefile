@@ -47,11 +47,11 @@ pages: $(READY) .venv/.scripts
 	$(call build,$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)))
 
 # Settings in another folder look for the extension from there.
-HERE := s|page_scripts: book|page_scripts: $(CURDIR)/book|
+HERE := s|page_scripts: tools|page_scripts: $(CURDIR)/tools|
 
 # Notebooks that the folder doesn't hold run first, two at a time; jupyter-book then finds all of them.
 define build
-	kept="$(1)" && $(BIN)/python -m book.execute "$$kept" && \
+	kept="$(1)" && $(BIN)/python -m tools.execute "$$kept" && \
 	sed "$(HERE); s|execute_notebooks: *force|execute_notebooks: cache\n  cache: $$kept|" _config.yml > .venv/pages.yml
 	$(BIN)/jupyter-book build . --config .venv/pages.yml --warningiserror --nitpick --keep-going
 	@echo
@@ -62,7 +62,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(BIN)/python -c "$$CHECK"
-	$(BIN)/python -m pytest -n $$( $(BIN)/python -m book.cores) --maxschedchunk=1 --nbmake --nbmake-timeout=1200 notebooks tests
+	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=1200 notebooks tests
 	@echo "Left out: the built book in a browser (make book test-browser)."
 
 # What `make book` built, in Debian's Chromium or in what CHROMIUM names.
@@ -100,7 +100,7 @@ except ValueError as error:
 endef
 export CHECK
 
-FINGERPRINT := { cat vae_utils/*.py *.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
+FINGERPRINT := { cat $$(find vae_utils -name '*.py' | sort) *.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
   | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'
 
 # TensorFlow 2.21 has no packages for other versions of Python.
@@ -123,8 +123,8 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	@touch $@
 
 # The scripts of the pages, so that they need no other host; from their CDN where npm is missing.
-.venv/.scripts: book/fetch_scripts.py $(READY)
-	@$(BIN)/python book/fetch_scripts.py .venv/scripts
+.venv/.scripts: tools/fetch_scripts.py $(READY)
+	@$(BIN)/python tools/fetch_scripts.py .venv/scripts
 	@test ! -d .venv/scripts || touch $@
 
 # The peers of the benchmarks are large, and nothing else needs them.

@@ -11,7 +11,7 @@ from jupyter_cache import get_cache
 
 import vae_utils as vu
 from benchmarks.rounds import contestant
-from book.execute import execute, notebooks
+from tools.execute import execute, notebooks
 
 ROOT = Path(__file__).parent.parent
 TITLE = "The book"

@@ -2,7 +2,7 @@
 
 import os
 
-from book.cores import keep_to_share
+from tools.cpu_share import keep_to_share
 
 # TensorFlow looks at the cores when it is imported, so this comes before.
 worker = os.environ.get("PYTEST_XDIST_WORKER", "")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import a_record
 
-from vae_utils import figures
+from vae_utils.notebook import figures
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from conftest import bright_bars
 
-from vae_utils import Gaussian, Images, Params, fields, mse, playground
-from vae_utils.playground import Playground
+from vae_utils import Gaussian, Images, Params, mse
+from vae_utils.notebook.playground import Playground, form, panel
 from vae_utils.schedules import Linear
 
 IMAGES = Images(bright_bars(64), bright_bars(20, seed=1), None, None, "own", "made for tests")
@@ -22,7 +22,7 @@ LONG = "100000"
 @pytest.fixture(autouse=True)
 def tiny_networks(monkeypatch):
     sizes = {"latent_size": 2, "mlp_encoder_units": (16,), "mlp_decoder_units": (16,)}
-    monkeypatch.setattr(fields, "NETWORKS", {"tiny": ("mlp", sizes)})
+    monkeypatch.setattr(form, "NETWORKS", {"tiny": ("mlp", sizes)})
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_run_ends_in_the_table_and_in_the_figure(ground):
     assert "Done after 40 steps" in ground.status.value
     for name in ("elbo", "kl", "active_units", "mutual_information", "mse"):
         assert np.isfinite(run[name])
-        assert f">{playground.TITLES[name]}</th>" in ground.table.value
+        assert f">{panel.TITLES[name]}</th>" in ground.table.value
     steps, weights, kl, mse = run["curves"]
     np.testing.assert_array_equal(steps, [0, 10, 20, 30, 40])
     np.testing.assert_allclose(weights, steps / 400, rtol=1e-5)
@@ -101,8 +101,8 @@ def test_it_trains_as_train_does(ground):
     ground.form.fields["seed"].value = "5"
     train(ground)
     params = replace(Params(), image_shape=(8, 8, 1), log_std_start=-3.0)
-    params = replace(params, **fields.NETWORKS["tiny"][1])
-    alone = playground.train(
+    params = replace(params, **form.NETWORKS["tiny"][1])
+    alone = panel.train(
         "mlp",
         IMAGES,
         40,
@@ -201,7 +201,7 @@ def test_an_error_in_training_is_shown_and_the_next_run_works(ground, monkeypatc
         raise RuntimeError("out of <memory>")
 
     with monkeypatch.context() as patch:
-        patch.setattr(playground, "train", broken)
+        patch.setattr(panel, "train", broken)
         train(ground)
     assert "RuntimeError: out of &lt;memory&gt;" in ground.status.value
     assert ground.bar.bar_style == "danger" and not ground.runs
@@ -226,7 +226,7 @@ def test_each_schedule_is_what_its_fields_say(schedule, weights):
     steps = {"linear": (0, 10, 12.5, 15, 30), "cyclical": (0, 10, 25, 20, 30)}.get(
         schedule, (0, 10, 15, 20, 30)
     )
-    made = fields.SCHEDULES[schedule](rate, start, cap, 0.3)
+    made = form.SCHEDULES[schedule](rate, start, cap, 0.3)
     measured = [float(made(np.float32(step))) for step in steps]
     np.testing.assert_allclose(measured, weights, atol=1e-6)
 
@@ -240,7 +240,7 @@ def test_the_chosen_schedule_is_trained(ground):
 
 @pytest.mark.parametrize(("low", "high"), [("0.001", "10000"), ("1/1000", "1e4")])
 def test_the_bounds_are_allowed(low, high):
-    convert = fields.FIELDS["variance"][2]
+    convert = form.FIELDS["variance"][2]
     assert (convert(low), convert(high)) == (0.001, 10_000)
 
 

@@ -176,7 +176,7 @@ def test_one_address_everywhere():
 def test_colab_installs_the_package_from_the_same_address(chapter):
     installs = [source(c) for c in cells(chapter, "code") if "google.colab" in source(c)]
     assert len(installs) == 1
-    assert f'"vae-utils[notebooks] @ git+https://github.com/{slug()}"' in installs[0]
+    assert f'"vae-utils[notebook] @ git+https://github.com/{slug()}"' in installs[0]
     assert cells(chapter, "code")[0]["metadata"].get("tags") == ["remove-cell"]
     assert source(cells(chapter, "code")[0]) == installs[0]
 
@@ -246,7 +246,7 @@ def test_cells_that_glue_print_for_those_who_run_them_and_not_on_the_page(chapte
 @each_chapter
 def test_figures_have_caption_name_and_alternative_text(chapter):
     figures = [cell for cell in cells(chapter, "code") if figure_of(cell)]
-    assert figures or any("widgets." in source(cell) for cell in cells(chapter, "code"))
+    assert figures or any("sliders." in source(cell) for cell in cells(chapter, "code"))
     for cell in figures:
         figure = figure_of(cell)
         assert len(figure.get("caption", "")) > 20, f"no caption: {source(cell)}"

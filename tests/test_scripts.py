@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from book import fetch_scripts, page_scripts
+from tools import fetch_scripts, page_scripts
 
 
 def archive_with(path, **files):

@@ -134,7 +134,7 @@ def test_a_chapter_weighs_at_most_four_megabytes(visit, name):
 def sliders_in(name):
     """How many outputs with sliders the source of a chapter makes."""
     cells = json.loads((ROOT / f"{name}.ipynb").read_text("utf8"))["cells"]
-    return sum("".join(cell["source"]).startswith("widgets.") for cell in cells)
+    return sum("".join(cell["source"]).startswith("sliders.") for cell in cells)
 
 
 # Tables and answers, for which there is nothing to turn.

@@ -1,11 +1,11 @@
 """Variational autoencoders and posterior collapse, measured.
 
 The modules read in this order: params, data, batches, densities, likelihoods,
-networks, schedules, model, context, recording, diagnostics, linear, judge, runs, sweeps,
-figures, widgets, fields, curves, playground.
+networks, schedules, model, context, recording, diagnostics, linear, recogniser, runs, sweeps.
+What needs a notebook is in `vae_utils.notebook`, which this page does not import.
 """
 
-from vae_utils import figures, schedules
+from vae_utils import schedules
 from vae_utils.context import ContextVAE, binarised, halved
 from vae_utils.data import Images, load_images
 from vae_utils.diagnostics import (
@@ -51,7 +51,6 @@ __all__ = [
     "conv_decoder",
     "conv_encoder",
     "elbo",
-    "figures",
     "halved",
     "importance_weighted_bound",
     "kl_per_unit",

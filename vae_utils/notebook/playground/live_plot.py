@@ -9,12 +9,12 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from vae_utils.figures import COLOURS
+from vae_utils.notebook.figures import COLOURS
 
 SIZE = (900, 300)  # pixels
 
 
-class Curves(ipywidgets.HTML):
+class LivePlot(ipywidgets.HTML):
     """KL weight, KL and squared error over the gradient steps, a line for each run in each axis.
 
     An HTML widget, as ipywidgets' own for images can't say what they show. Threads may

@@ -9,8 +9,8 @@ CONFIDENCE = 0.9
 LEARN_FROM = 10_000
 
 
-def judge(images, seed=0):
-    """Train a small classifier on real images; return the function that judges pictures.
+def train_recogniser(images, seed=0):
+    """Train a small classifier on real images; return the function that recognises pictures.
 
     The function takes pictures in [0, 1], shape (n, h, w, c), and returns the
     share of them, in [0, 1], that the classifier names with a confidence above
@@ -28,7 +28,7 @@ def judge(images, seed=0):
         ValueError: if the images have no labels.
     """
     if images.train_labels is None:
-        raise ValueError("a judge learns from labels, and these images have none")
+        raise ValueError("a recogniser learns from labels, and these images have none")
     shape = images.train.shape[1:]
     classifier = MLPClassifier((100,), early_stopping=True, random_state=seed)
     classifier.fit(_flat(images.train[:LEARN_FROM]), images.train_labels[:LEARN_FROM])

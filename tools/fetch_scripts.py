@@ -1,4 +1,4 @@
-"""Fetch the scripts of the pages from npm: `python book/fetch_scripts.py FOLDER`.
+"""Fetch the scripts of the pages from npm: `python tools/fetch_scripts.py FOLDER`.
 
 With them a built book needs no other host. Without npm, or without a network, the pages
 take the same scripts from their CDN (see `page_scripts.py`).

@@ -83,7 +83,7 @@ MEANINGS = {
 }
 
 
-class Fields(ipywidgets.VBox):
+class Form(ipywidgets.VBox):
     """A line for each setting: its name, its field, and its meaning or what is wrong with it.
 
     `fields` and `notes` are dicts of widgets, by the names of the settings.

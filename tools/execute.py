@@ -1,6 +1,6 @@
 """Run the notebooks side by side, and keep them where jupyter-book finds them.
 
-`python -m book.execute FOLDER` runs those that FOLDER doesn't hold yet. jupyter-book would
+`python -m tools.execute FOLDER` runs those that FOLDER doesn't hold yet. jupyter-book would
 run them too, but one after the other, while one of two cores is idle half of the time.
 """
 
@@ -19,7 +19,7 @@ from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
 from tqdm import tqdm
 
-from book.cores import keep_to_share, workers
+from tools.cpu_share import keep_to_share, workers
 
 ROOT = Path(__file__).parent.parent
 

@@ -14,18 +14,18 @@ from pathlib import Path
 import ipywidgets
 import numpy as np
 
-from vae_utils import fields
-from vae_utils.curves import Curves
 from vae_utils.data import Images
 from vae_utils.diagnostics import summary
 from vae_utils.likelihoods import Gaussian
+from vae_utils.notebook.playground import form
+from vae_utils.notebook.playground.live_plot import LivePlot
 from vae_utils.params import Params
 from vae_utils.recording import Recorder
 from vae_utils.runs import train
 
 FRAME = 0.1  # seconds between two pictures, at least
 WATCH, TEST = 100, 1_000  # images to look at while training, and to measure at the end
-SHUT = 0.6  # the quality gate opens at this part of the mean image's squared error
+GATE_OPENS_AT = 0.6  # the quality gate opens at this part of the mean image's squared error
 
 # Of the table's columns whose names don't say enough.
 TITLES = {
@@ -43,7 +43,7 @@ class _Live(Recorder):
     """A recorder that hands each look on, and ends the training when it is asked to."""
 
     def __init__(self, images, show, stop):
-        super().__init__(images, fields.EVERY, pictures=0)
+        super().__init__(images, form.EVERY, pictures=0)
         self._show, self._stop = show, stop
 
     def _look(self):
@@ -82,8 +82,8 @@ class Playground(ipywidgets.VBox):
         # A cell that runs again replaces its playground: the old one's run would go on unseen.
         Playground._newest_stop.set()
         Playground._newest_stop = self._stop
-        self.form = fields.Fields()
-        self.picture = Curves(self._mean_image_mse)
+        self.form = form.Form()
+        self.picture = LivePlot(self._mean_image_mse)
         self._build()
         super().__init__(
             [self.form, self._buttons, self.status, self._progress, self.picture, self.table]
@@ -144,7 +144,7 @@ class Playground(ipywidgets.VBox):
             return
         settings = self.form.read()
         if settings is None:
-            self._say("Not started: see the fields.")
+            self._say("Not started: see the form.")
             return
         self._stop.clear()
         self.running = True
@@ -221,10 +221,10 @@ class Playground(ipywidgets.VBox):
         self.steps.value = f"{text}."
 
     def _train(self, settings, live):
-        architecture, sizes = fields.NETWORKS[settings["network"]]
+        architecture, sizes = form.NETWORKS[settings["network"]]
         shape = self.images.train.shape[1:]
-        gate = SHUT * self._mean_image_mse
-        make = fields.SCHEDULES[settings["schedule"]]
+        gate = GATE_OPENS_AT * self._mean_image_mse
+        make = form.SCHEDULES[settings["schedule"]]
         return train(
             architecture,
             self.images,
@@ -233,7 +233,7 @@ class Playground(ipywidgets.VBox):
             kl_weight=make(settings["rate"], settings["start"], settings["cap"], gate),
             seed=settings["seed"],
             params=replace(Params(), image_shape=shape, log_std_start=-3.0, **sizes),
-            every=fields.EVERY,
+            every=form.EVERY,
             callbacks=[live],
         )
 

@@ -16,8 +16,8 @@ from matplotlib import pyplot as plt
 from PIL import Image
 from tqdm import tqdm
 
-from vae_utils import figures
 from vae_utils.checks import check_at_least
+from vae_utils.notebook import figures
 
 # Pixels of a picture for each pixel of the page: sharp on today's screens.
 DENSITY = 2

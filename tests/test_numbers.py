@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vae_utils import prose
+from vae_utils.notebook import numbers
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,12 @@ from vae_utils import prose
 )
 def test_a_negative_number_has_a_minus_sign(monkeypatch, capsys, text, shown):
     glued = []
-    monkeypatch.setattr(prose.myst_nb, "glue", lambda *args, display: glued.append(args))
-    prose.glue("key", text)
+    monkeypatch.setattr(numbers.myst_nb, "glue", lambda *args, display: glued.append(args))
+    numbers.glue("key", text)
     assert glued == [("key", shown)]
     assert capsys.readouterr().out == f"key: {shown}\n"
 
 
 def test_mean_and_range_round_and_know_no_negative_zero():
-    assert prose.mean_and_range(np.array([-0.04, 1.0, 3.04])) == "1.3 (0.0 to 3.0)"
-    assert prose.mean_and_range(np.array([0.25, 0.75]), digits=2) == "0.50 (0.25 to 0.75)"
+    assert numbers.mean_and_range(np.array([-0.04, 1.0, 3.04])) == "1.3 (0.0 to 3.0)"
+    assert numbers.mean_and_range(np.array([0.25, 0.75]), digits=2) == "0.50 (0.25 to 0.75)"

@@ -13,7 +13,8 @@ from conftest import TINY, a_record, bright_bars
 from ipywidgets import HTML, Play, SelectionSlider, Stack, ToggleButtons, jslink
 from PIL import Image
 
-from vae_utils import VAE, figures, mlp_decoder, mlp_encoder, widgets
+from vae_utils import VAE, mlp_decoder, mlp_encoder
+from vae_utils.notebook import figures, sliders
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def links(monkeypatch):
         made.append((source, target))
         return jslink(source, target)
 
-    monkeypatch.setattr(widgets, "jslink", noted)
+    monkeypatch.setattr(sliders, "jslink", noted)
     return made
 
 
@@ -52,7 +53,7 @@ def pixels(html):
 def test_a_picture_has_twice_the_pixels_and_says_what_it_shows():
     figure, axis = plt.subplots(figsize=(3, 2))
     axis.plot([0, 1])
-    shown = widgets.picture(figure, 'a "line" & more')
+    shown = sliders.picture(figure, 'a "line" & more')
     assert pixels(shown).shape == (400, 600)
     assert 'width="300" height="200"' in shown.value
     assert 'alt="a &quot;line&quot; &amp; more"' in shown.value
@@ -60,7 +61,7 @@ def test_a_picture_has_twice_the_pixels_and_says_what_it_shows():
 
 def test_a_stepper_links_slider_play_and_pictures(links):
     pictures = [HTML(str(i)) for i in range(3)]
-    stepper = widgets.frame_stepper(pictures, ["a", "b", "c"], "letter")
+    stepper = sliders.frame_stepper(pictures, ["a", "b", "c"], "letter")
     (slider,), (play,), (stack,) = (all_of(stepper, k) for k in (SelectionSlider, Play, Stack))
     assert slider.options == ("a", "b", "c") and slider.description == "letter"
     assert (play.min, play.max) == (0, 2)
@@ -75,7 +76,7 @@ def test_a_stepper_links_slider_play_and_pictures(links):
 
 def test_an_explorer_links_its_slider_to_each_row_and_its_buttons_to_the_rows(links):
     rows = {name: [HTML(f"{name}{i}") for i in range(2)] for name in ("x", "y", "z")}
-    explorer = widgets.explorer(rows, "row", ["0", "1"], "column")
+    explorer = sliders.explorer(rows, "row", ["0", "1"], "column")
     (buttons,) = all_of(explorer, ToggleButtons)
     outer, *inner = all_of(explorer, Stack)
     (slider,) = all_of(explorer, SelectionSlider)
@@ -92,7 +93,7 @@ def test_an_explorer_links_its_slider_to_each_row_and_its_buttons_to_the_rows(li
 
 def test_a_training_stepper_shows_each_moment_as_it_was():
     record = a_record(4)
-    stepper = widgets.training_stepper(record)
+    stepper = sliders.training_stepper(record)
     assert not plt.get_fignums()
     (stack,), (slider,) = all_of(stepper, Stack), all_of(stepper, SelectionSlider)
     assert slider.options == ("step 10", "step 20", "step 30")
@@ -101,7 +102,7 @@ def test_a_training_stepper_shows_each_moment_as_it_was():
         assert f"error of {record['mse'][index]:.4f}" in shown.value
         figure, show = figures.training_moment(record)
         show(index)
-        np.testing.assert_array_equal(pixels(shown), pixels(widgets.picture(figure, "again")))
+        np.testing.assert_array_equal(pixels(shown), pixels(sliders.picture(figure, "again")))
     first, *others = (pixels(shown) for shown in stack.children)
     assert not any(np.array_equal(first, other) for other in others)
 
@@ -112,7 +113,7 @@ def test_a_run_explorer_shows_each_run_with_its_words():
         "two": [a_record(4, seed=i) for i in (2, 3)],
     }
     texts = {"one": ["A", "B"], "two": ["C", "D"]}
-    explorer = widgets.run_explorer(records, texts, "way", ["fast", "slow"], "rate")
+    explorer = sliders.run_explorer(records, texts, "way", ["fast", "slow"], "rate")
     shown = all_of(explorer, HTML)
     words = [("one", "fast", "A"), ("one", "slow", "B"), ("two", "fast", "C"), ("two", "slow", "D")]
     for html, (name, label, text) in zip(shown, words, strict=True):
@@ -128,7 +129,7 @@ def a_model(latent_size):
 
 def test_a_latent_map_has_a_picture_for_each_position_and_marks_its_place(links):
     vae, images = a_model(2), bright_bars(30)
-    shown = widgets.latent_map(vae, images, np.arange(30) % 10, side=3, reach=2.0)
+    shown = sliders.latent_map(vae, images, np.arange(30) % 10, side=3, reach=2.0)
     _, *places = all_of(shown, HTML)
     outer, *rows = all_of(shown, Stack)
     first, second = all_of(shown, SelectionSlider)
@@ -151,17 +152,17 @@ def test_a_latent_map_has_a_picture_for_each_position_and_marks_its_place(links)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: widgets.frame_stepper([HTML()], ["a"], "x"), "number of labels"),
-        (lambda: widgets.frame_stepper([HTML()], ["a", "b"], "x"), "2 labels for 1 pictures"),
+        (lambda: sliders.frame_stepper([HTML()], ["a"], "x"), "number of labels"),
+        (lambda: sliders.frame_stepper([HTML()], ["a", "b"], "x"), "2 labels for 1 pictures"),
         (
-            lambda: widgets.explorer({"a": [HTML()] * 2, "b": [HTML()]}, "x", ["a", "b"], "y"),
+            lambda: sliders.explorer({"a": [HTML()] * 2, "b": [HTML()]}, "x", ["a", "b"], "y"),
             "2 labels for 1 pictures",
         ),
         (
-            lambda: widgets.latent_map(a_model(3), bright_bars(3), [1, 2, 3]),
+            lambda: sliders.latent_map(a_model(3), bright_bars(3), [1, 2, 3]),
             "2 latent units; got 3",
         ),
-        (lambda: widgets.latent_map(a_model(2), bright_bars(3), [1, 2, 3], side=1), "side"),
+        (lambda: sliders.latent_map(a_model(2), bright_bars(3), [1, 2, 3], side=1), "side"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from jupyter_cache import get_cache
 
-from book import cores, execute
+from tools import cpu_share, execute
 
 ROOT = Path(__file__).parents[1]
 ONCE = "with open('{name}.ran', 'a') as file:\n    print(1, file=file)\n"
@@ -54,7 +54,7 @@ def test_a_notebook_that_fails_is_named_with_its_error_and_the_others_are_kept(n
 
 
 ENDLESS = "import os, time\nopen('{name}.pid', 'w').write(str(os.getpid()))\ntime.sleep(1000)"
-RUN = "from pathlib import Path; from book.execute import main; main({paths}, {kept})"
+RUN = "from pathlib import Path; from tools.execute import main; main({paths}, {kept})"
 
 
 @pytest.mark.parametrize("how", ["Ctrl+C", "SIGTERM"])
@@ -68,7 +68,7 @@ def test_one_signal_ends_the_build_and_its_kernels(notebook, tmp_path, how):
     try:
         kernels = set()
         deadline = time.monotonic() + 60
-        while len(kernels) < cores.workers():
+        while len(kernels) < cpu_share.workers():
             assert time.monotonic() < deadline and run.poll() is None
             time.sleep(0.1)
             kernels = {int(f.read_text()) for f in tmp_path.glob("*.pid") if f.read_text()}
@@ -92,14 +92,14 @@ def test_workers_have_no_core_in_common(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 7, 5, 9}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, some: taken.append(some), raising=False)
     monkeypatch.setattr(time, "sleep", waits.append)
-    count = cores.workers()
+    count = cpu_share.workers()
     assert count == 2
     for worker in range(count):
-        cores.keep_to_share(worker, count)
+        cpu_share.keep_to_share(worker, count)
     assert taken == [[1, 5, 9], [3, 7]]
     assert waits == [0, 1]
 
 
 def test_one_core_is_one_worker(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert cores.workers() == 1
+    assert cpu_share.workers() == 1
