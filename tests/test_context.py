@@ -21,7 +21,7 @@ from vae_utils import (
     importance_weighted_bound,
     mlp_encoder,
     networks,
-    runs,
+    programs,
     train,
 )
 
@@ -104,17 +104,17 @@ def test_with_a_context_of_none_the_decoder_is_a_function_of_the_code_alone():
     np.testing.assert_array_equal(vae.logits(codes, ALL), vae.logits(codes, 1 - ALL))
 
 
-def test_the_same_luck_makes_the_same_image_and_other_luck_another_one():
+def test_the_same_uniforms_make_the_same_image_and_others_another_one():
     vae = context_vae(SMALL)
-    codes, luck = np.zeros((50, 2)), np.random.default_rng(0).uniform(size=(50, 2, 3, 1))
-    np.testing.assert_array_equal(vae.draw(codes, luck), vae.draw(codes, luck))
-    assert (vae.draw(codes, luck) != vae.draw(codes, luck[::-1])).any()
+    codes, uniforms = np.zeros((50, 2)), np.random.default_rng(0).uniform(size=(50, 2, 3, 1))
+    np.testing.assert_array_equal(vae.draw(codes, uniforms), vae.draw(codes, uniforms))
+    assert (vae.draw(codes, uniforms) != vae.draw(codes, uniforms[::-1])).any()
     np.testing.assert_array_equal(vae.decode(codes), vae.decode(codes))
 
 
-def test_bad_luck_and_bad_codes_are_refused():
+def test_bad_uniforms_and_bad_codes_are_refused():
     vae = context_vae(SMALL)
-    with pytest.raises(ValueError, match="luck"):
+    with pytest.raises(ValueError, match="uniforms"):
         vae.draw(np.zeros((2, 2)), np.zeros((3, 2, 3, 1)))
     with pytest.raises(ValueError, match="codes"):
         vae.draw(np.zeros((2, 3)), np.zeros((2, 2, 3, 1)))
@@ -235,10 +235,10 @@ def trained(images, params):
 @pytest.mark.parametrize("rate", [0.0, 0.2])
 def test_contexts_share_a_program_and_change_nothing_by_it(grey_images, rate):
     few = replace(SMALL, context=1, pixel_dropout=rate)
-    runs._program.cache_clear()
+    programs._program.cache_clear()
     alone = trained(grey_images, few)
     trained(grey_images, replace(few, context=None))
     again = trained(grey_images, few)
-    assert runs._program.cache_info().misses == 1
+    assert programs._program.cache_info().misses == 1
     for one, other in zip(alone, again, strict=True):
         np.testing.assert_array_equal(one, other)

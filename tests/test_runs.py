@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import TINY, bright_bars
 
-from vae_utils import VAE, Gaussian, Images, Params, mlp_decoder, mlp_encoder, runs, train
+from vae_utils import VAE, Gaussian, Images, Params, mlp_decoder, mlp_encoder, programs, train
 from vae_utils.batches import batches
 from vae_utils.schedules import Linear, QualityGate
 
@@ -87,9 +87,9 @@ def test_networks_of_ones_own_share_a_program_too(plain):
 
     own = (Halved, mlp_encoder, mlp_decoder)
     one = run(own, watch=0)
-    programs = runs._program.cache_info().misses
+    before = programs._program.cache_info().misses
     two = run(own, kl_weight=2.0, watch=0)
-    assert runs._program.cache_info().misses == programs
+    assert programs._program.cache_info().misses == before
     assert isinstance(one.vae, Halved) and one.record == {}
     for whole, double in zip(plain.vae.get_weights(), two.vae.get_weights(), strict=True):
         np.testing.assert_allclose(double, whole, rtol=1e-4, atol=1e-6)
@@ -235,7 +235,7 @@ def test_stacked_batches_are_those_that_come_one_by_one():
 
     def two_epochs(stack):
         keras.utils.set_random_seed(0)
-        return batches(numbered, 4, stack=stack)
+        return batches(numbered, 4, at_once=stack)
 
     single = [batch for _ in range(2) for batch in two_epochs(None).as_numpy_iterator()]
     pairs = list(two_epochs(2).take(6).as_numpy_iterator())

@@ -1,9 +1,18 @@
 """Variational autoencoders and posterior collapse, measured.
 
-The modules read in this order: params, data, batches, densities, likelihoods,
-networks, schedules, model, context, recording, diagnostics, linear, recogniser, runs, sweeps.
+The modules read in this order: params, data, densities, likelihoods, networks, schedules,
+sampling, inputs, batches, compiled, model, context, recording, diagnostics, linear, recogniser,
+programs, runs, sweeps.
 What needs a notebook is in `vae_utils.notebook`, which this page does not import.
 """
+
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"vae_utils trains with TensorFlow, and Keras uses {keras.backend.backend()}: set the "
+        "environment variable KERAS_BACKEND to tensorflow before Keras is imported"
+    )
 
 from vae_utils import schedules
 from vae_utils.context import ContextVAE, binarised, halved

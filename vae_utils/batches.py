@@ -5,7 +5,7 @@ import tensorflow as tf
 from vae_utils.checks import check_at_least
 
 
-def batches(images, batch_size, shuffle=True, seed=None, stack=None):
+def batches(images, batch_size, shuffle=True, seed=None, at_once=None) -> tf.data.Dataset:
     """A `tf.data.Dataset` of batches (batch_size, h, w, c), in a new order each epoch.
 
     Only the row numbers are shuffled, all of an epoch at once; the images are gathered from one
@@ -16,8 +16,8 @@ def batches(images, batch_size, shuffle=True, seed=None, stack=None):
         shuffle: False for the order of the images.
         seed: with one, epochs follow each other for ever, without a short last batch, in an
             order that depends on nothing else. Without, Keras' seed decides.
-        stack: how many batches come at once, the model's `steps_per_execution`. They are a
-            pair: (stack, batch_size, h, w, c), and the short last batch (m, h, w, c), in
+        at_once: how many batches come at once, the model's `steps_per_execution`. They are a
+            pair: (at_once, batch_size, h, w, c), and the short last batch (m, h, w, c), in
             which m is mostly 0. The epochs of such a dataset follow each other for ever.
 
     Raises:
@@ -39,16 +39,16 @@ def batches(images, batch_size, shuffle=True, seed=None, stack=None):
     else:
         epochs = tf.data.Dataset.from_tensors(rows)
 
-    def stacked(some):
-        images = tf.gather(pool, some)
+    def several(chosen):
+        images = tf.gather(pool, chosen)
         full = tf.shape(images)[0] // batch_size * batch_size
         return tf.reshape(images[:full], (-1, batch_size, *pool.shape[1:])), images[full:]
 
-    if stack:
-        chosen = epochs.rebatch(batch_size * stack).map(stacked).repeat()
+    if at_once:
+        chosen = epochs.rebatch(batch_size * at_once).map(several).repeat()
     else:
-        chosen = epochs.rebatch(batch_size).map(lambda some: tf.gather(pool, some))
-    if seed is None and not stack:
+        chosen = epochs.rebatch(batch_size).map(lambda numbers: tf.gather(pool, numbers))
+    if seed is None and not at_once:
         chosen = chosen.apply(
             tf.data.experimental.assert_cardinality(-(-len(images) // batch_size))
         )

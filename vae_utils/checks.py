@@ -51,6 +51,59 @@ def check_codes(codes, latent_size):
     return codes
 
 
+def check_networks(encoder, decoder):
+    """Raise a ValueError unless the two networks make a VAE together.
+
+    The encoder maps images (n, h, w, c) to two outputs (n, latent_size), the decoder codes
+    (n, latent_size) to one output (n, h, w, c).
+    """
+    for name, network in (("encoder", encoder), ("decoder", decoder)):
+        if not hasattr(network, "inputs") or not network.inputs:
+            raise ValueError(
+                f"the {name} must be a functional Keras model, keras.Model(inputs, outputs), whose "
+                f"shapes are known before it runs; got {type(network).__name__}. Call a subclassed "
+                "model on a keras.Input, and make a functional one of the result"
+            )
+    outputs = encoder.output
+    if not isinstance(outputs, (list, tuple)) or len(outputs) != 2:
+        got = (
+            f"a dict with {sorted(outputs)}"
+            if isinstance(outputs, dict)
+            else f"{len(encoder.outputs)} outputs"
+        )
+        raise ValueError(
+            f"the encoder must return a list, [mean and log standard deviation]; got {got}"
+        )
+    if isinstance(decoder.output, (dict, list, tuple)):
+        raise ValueError(
+            f"the decoder must return one tensor, the logits; got a {type(decoder.output).__name__}"
+        )
+    mean, log_std = outputs
+    images = encoder.inputs[0]
+    if len(images.shape) != 4:
+        raise ValueError(
+            "the encoder must take images (n, height, width, channels); it takes "
+            f"{images.shape}. Rows of a table are images, too: of shape (n, features, 1, 1)"
+        )
+    if mean.shape != log_std.shape:
+        raise ValueError(
+            "the encoder's mean and log standard deviation must have one shape; "
+            f"got {mean.shape} and {log_std.shape}"
+        )
+    if len(mean.shape) != 2:
+        raise ValueError(f"codes must have shape (n, latent_size); the encoder's have {mean.shape}")
+    if mean.shape != decoder.inputs[0].shape:
+        raise ValueError(
+            f"the encoder returns codes of shape {mean.shape}, "
+            f"but the decoder takes {decoder.inputs[0].shape}"
+        )
+    if images.shape != decoder.outputs[0].shape:
+        raise ValueError(
+            f"the encoder takes images of shape {images.shape}, "
+            f"but the decoder returns {decoder.outputs[0].shape}"
+        )
+
+
 def check_at_least(name, value, low):
     """Raise a ValueError unless the number `value` is at least `low`."""
     if not value >= low or not np.isfinite(value):

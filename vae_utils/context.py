@@ -36,50 +36,54 @@ class ContextVAE(VAE):
         super().__init__(encoder, decoder, likelihood, kl_weight, seed, **kwargs)
 
     def logits(self, codes, images, training=False):
-        """Of each pixel, given the code and the pixels before it."""
+        """The logit of each pixel, given the code and the pixels before it."""
         # Keras doesn't take a NumPy array beside a tensor.
-        both = [ops.convert_to_tensor(part, self.variable_dtype) for part in (codes, images)]
-        return ops.cast(self.decoder(both, training=training), self.variable_dtype)
+        both = [ops.convert_to_tensor(part, self.precision) for part in (codes, images)]
+        return ops.cast(self.decoder(both, training=training), self.precision)
 
     def terms(self, images, training=False):
         if training:
             # From the generator of the codes' noise: another one with the same seed would
             # draw the same bits, and pixels and codes would depend on each other.
-            luck = keras.random.uniform(ops.shape(images), seed=self.sampling.seed_generator)
-            images = ops.cast(ops.cast(luck, images.dtype) < images, images.dtype)
+            uniforms = keras.random.uniform(
+                ops.shape(images), dtype=images.dtype, seed=self.sampling.seed_generator
+            )
+            images = ops.cast(uniforms < images, images.dtype)
         return super().terms(images, training)
 
-    def draw(self, codes, luck):
+    def draw(self, codes, uniforms):
         """Draw one image for each code, pixel by pixel.
 
         Args:
             codes: (n, latent_size).
-            luck: (n, h, w, c) in [0, 1). A pixel becomes 1 where its probability is above
-                its luck. With the same luck, two codes differ by what they say alone.
+            uniforms: (n, h, w, c), random numbers in [0, 1). A pixel becomes 1 where its
+                probability is above its number. With the same numbers, the images of two
+                codes differ only by what the codes say.
 
         Returns:
             Images of 0 and 1: (n, h, w, c).
 
         Raises:
-            ValueError: on bad codes, or on luck of another shape.
+            ValueError: on bad codes, or on uniforms of another shape.
         """
         codes = check_codes(codes, self.latent_size)
-        luck = np.asarray(luck, "float32")
-        if luck.shape != (len(codes), *self.image_shape):
+        uniforms = np.asarray(uniforms, "float32")
+        if uniforms.shape != (len(codes), *self.image_shape):
             raise ValueError(
-                f"luck must have shape {(len(codes), *self.image_shape)}; got {luck.shape}"
+                f"uniforms must have shape {(len(codes), *self.image_shape)}; got {uniforms.shape}"
             )
-        images = np.zeros_like(luck)
-        pixels, lucky = images.reshape(len(images), -1), luck.reshape(len(images), -1)
+        images = np.zeros_like(uniforms)
+        pixels = images.reshape(len(images), -1)
+        thresholds = uniforms.reshape(len(images), -1)
         logits = tf.function(self.logits)  # one graph for all pixels
         for pixel in range(pixels.shape[1]):
             means = self.likelihood.pixel_means(logits(codes, images))
             means = ops.convert_to_numpy(means).reshape(pixels.shape)
-            pixels[:, pixel] = means[:, pixel] > lucky[:, pixel]
+            pixels[:, pixel] = means[:, pixel] > thresholds[:, pixel]
         return images
 
     def decode(self, codes):
-        """One image of 0 and 1 for each code, drawn with the same luck each time."""
+        """One image of 0 and 1 for each code, drawn with the same random numbers each time."""
         shape = (len(codes), *self.image_shape)
         # No seed that is one number, as that of `generate`'s codes is, leads to these bits.
         return self.draw(codes, np.random.default_rng([0, 1]).uniform(size=shape))

@@ -56,7 +56,7 @@ def _elbo_and_mse(vae, images, mean, std, seed):
     def fit(images, codes):
         logits = vae.logits(codes, images)
         errors = ops.mean(ops.square(images - vae.likelihood.pixel_means(logits)), axis=(1, 2, 3))
-        return vae.likelihood.log_prob(images, logits), errors
+        return vae.log_likelihood(images, logits), errors
 
     log_likelihood, errors = in_batches(fit, images, mean + std * noise)
     kl = ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std))).sum(axis=1)
@@ -113,7 +113,7 @@ def importance_weighted_bounds(vae, images, samples=100, seed=0):
     rng = np.random.default_rng(seed)
 
     def log_prob(images, codes):
-        return vae.likelihood.log_prob(images, vae.logits(codes, images))
+        return vae.log_likelihood(images, vae.logits(codes, images))
 
     # So many samples at a time that a batch is full; with few images, that is many.
     at_once = max(1, EVALUATION_BATCH // len(images))

@@ -5,13 +5,14 @@ numbers into pixel means, and into the log-density of an image.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import keras
 from keras import ops
 
 from vae_utils.checks import check_at_least
 from vae_utils.densities import bernoulli_log_density, normal_log_density
+from vae_utils.settings import Settings
 
 package = "vae_utils"
 
@@ -26,7 +27,8 @@ def sum_over_pixels(per_pixel):
     return ops.sum(per_pixel, axis=(1, 2, 3))
 
 
-class Likelihood:
+@dataclass(frozen=True)
+class Likelihood(Settings):
     """What all likelihoods share. For one of your own, make a frozen dataclass of it.
 
     Runs with equal likelihoods share a program, so the numbers must be its fields.
@@ -39,13 +41,6 @@ class Likelihood:
     def log_prob(self, images, logits):
         """ln p(image|z) in nats, shape (n,), for images and logits (n, h, w, c)."""
         raise NotImplementedError
-
-    def get_config(self):
-        return asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package)

@@ -51,7 +51,7 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         # Several steps may have passed since the last look, or none.
-        last, now = self._moments[-1]["step"], int(self.model.optimizer.iterations)
+        last, now = self._moments[-1]["step"], int(self.model.step)
         if now // self.every > last // self.every:
             self._look()
 
@@ -68,7 +68,7 @@ class Recorder(keras.callbacks.Callback):
         kl = ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std)))
         self._moments.append(
             {
-                "step": int(vae.optimizer.iterations),
+                "step": int(vae.step),
                 "kl_weight": float(vae.current_kl_weight()),
                 "kl_per_unit": kl.mean(axis=0),
                 "mse": np.square(reconstructions - self.images).mean(),
@@ -99,11 +99,11 @@ class ProgressBar(keras.callbacks.Callback):
         self.description = description
 
     def on_train_begin(self, logs=None):
-        self._first = int(self.model.optimizer.iterations)
+        self._first = int(self.model.step)
         self._bar = tqdm(total=self.steps, desc=self.description, unit="step", mininterval=0.5)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(int(self.model.optimizer.iterations) - self._first - self._bar.n)
+        self._bar.update(int(self.model.step) - self._first - self._bar.n)
 
     def on_train_end(self, logs=None):
         self._bar.close()

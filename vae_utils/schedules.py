@@ -7,20 +7,28 @@ A schedule is called with the number of gradient steps so far, like a Keras
 import math
 from dataclasses import asdict, dataclass
 from numbers import Real
+from typing import ClassVar
 
 import keras
 from keras import ops
 
 from vae_utils.checks import check_at_least
+from vae_utils.settings import Settings
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Settings):
     """What all schedules share: saving, loading and the checks of their numbers.
+
+    A schedule is open, or it waits. Most are open from step 0. One that waits for the model,
+    such as `QualityGate`, has a weight of 0 until `opened_at` says that it opens.
 
     Raises:
         ValueError: if a number is negative or not finite.
     """
+
+    # Whether its weights depend on how training goes, and so can't be known in advance.
+    waits: ClassVar[bool] = False
 
     def __post_init__(self):
         for name, value in asdict(self).items():
@@ -30,12 +38,19 @@ class Schedule:
         """The KL weight at `step`, for a number, an array or a tensor of steps."""
         raise NotImplementedError
 
-    def get_config(self):
-        return asdict(self)
+    def opened_at(self, opened_at, step, mse):
+        """The step at which the schedule opened, −1 while it waits: unchanged, unless it waits.
 
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
+        Args:
+            opened_at: what this said so far.
+            step: the current one.
+            mse: mean squared error per pixel of the current training batch.
+        """
+        return opened_at
+
+    def weight_at(self, step, opened_at):
+        """The KL weight at `step`, counted from where the schedule opened; 0 while it waits."""
+        return ops.where(opened_at < 0, 0.0, self(step - opened_at))
 
 
 def _clip_to_ramp(progress):
@@ -141,6 +156,7 @@ class QualityGate(Schedule):
 
     The rule of the original analysis. The model remembers, and saves, the step
     at which the gate opened; the schedule is called with the steps since then.
+    The gate doesn't close again.
 
     Args:
         mse: the gate opens once the mean squared error of a training batch,
@@ -152,12 +168,17 @@ class QualityGate(Schedule):
     mse: float
     rate: float
     cap: float = 1.0
+    waits: ClassVar[bool] = True
+
+    def opened_at(self, opened_at, step, mse):
+        good_enough = ops.logical_and(opened_at < 0, mse < self.mse)
+        return ops.where(good_enough, step, opened_at)
 
     def __call__(self, step):
         return ops.clip(self.rate * _as_float(step), 0.0, self.cap)
 
 
-def get(kl_weight):
+def get(kl_weight: "float | Schedule") -> Schedule:
     """A schedule from a schedule or from a plain number.
 
     Raises:

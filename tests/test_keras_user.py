@@ -1,0 +1,452 @@
+"""What a user of Keras does with a model, each with the right answer or words that help."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import bright_bars
+
+import vae_utils as vu
+from vae_utils import VAE, Gaussian, Params, mlp_decoder, mlp_encoder
+from vae_utils.schedules import Constant, Linear, QualityGate
+
+
+def compiled(vae, learning_rate=1e-3, **settings):
+    vae.compile(keras.optimizers.Adam(learning_rate), **{"jit_compile": False, **settings})
+    return vae
+
+
+def fit(vae, images, epochs=1, **settings):
+    settings = {"shuffle": False, "verbose": 0, "batch_size": 16, **settings}
+    return vae.fit(images, epochs=epochs, **settings).history
+
+
+def assert_equal_weights(one, other):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---- 1. what enters a step -------------------------------------------------------
+
+
+def as_array(images):
+    return images
+
+
+def as_tensor(images):
+    return tf.constant(images)
+
+
+def as_dataset(images):
+    return tf.data.Dataset.from_tensor_slices(images).batch(16)
+
+
+def as_generator(images):
+    return ((images[i : i + 16],) for i in range(0, len(images), 16))
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def __len__(self):
+        return len(self.images) // 16
+
+    def __getitem__(self, number):
+        return (self.images[16 * number : 16 * number + 16],)
+
+
+FORMS = {
+    "array": as_array,
+    "tensor": as_tensor,
+    "dataset": as_dataset,
+    "generator": as_generator,
+    "PyDataset": Batches,
+}
+SPOILT = {
+    "no channel axis": lambda images: images[..., 0],
+    "0 to 255": lambda images: 255 * images,
+    "-1 to 1": lambda images: 2 * images - 1,
+    "NaN": lambda images: np.where(np.arange(64).reshape(-1, 1, 1, 1) == 3, np.nan, images),
+    "bytes": lambda images: (255 * images).astype("uint8"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_bad_images_are_refused_in_any_form_and_nothing_is_lost(make_vae, bars, form, spoil):
+    vae = compiled(make_vae())
+    before = vae.get_weights()
+    for method in (vae.fit, vae.evaluate, vae.predict):
+        with pytest.raises(ValueError, match="must"):
+            method(form(spoil(bars).astype(spoil(bars).dtype)), verbose=0)
+    for old, new in zip(before, vae.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    # And a right one trains as if nothing had been.
+    fit(vae, bars)
+    assert int(vae.step) == 4
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_good_images_train_alike_in_any_form(make_vae, bars, form):
+    one, other = compiled(make_vae()), compiled(make_vae())
+    fit(one, bars)
+    images = form(bars)
+    other.fit(
+        images,
+        verbose=0,
+        shuffle=False,
+        **({"batch_size": 16} if form in (as_array, as_tensor) else {}),
+    )
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: (x,), lambda x: {"images": x}])
+def test_a_structure_of_one_array_is_that_array(make_vae, bars, wrap):
+    one, other = compiled(make_vae()), compiled(make_vae())
+    assert fit(one, bars) == fit(other, wrap(bars))
+    assert_equal_weights(one, other)
+
+
+@pytest.mark.parametrize("method", ["train_on_batch", "test_on_batch", "predict_on_batch"])
+def test_a_single_batch_is_checked_too(make_vae, bars, method):
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        getattr(compiled(make_vae()), method)(255 * bars)
+
+
+def test_bad_validation_data_are_refused_before_training(make_vae, bars):
+    vae = compiled(make_vae())
+    with pytest.raises(ValueError, match="validation_data must have shape"):
+        fit(vae, bars, validation_data=(bars[..., 0],))
+    assert int(vae.step) == 0
+
+
+def test_more_than_one_array_is_refused(make_vae, bars):
+    with pytest.raises(ValueError, match="one array of images; got 2 parts"):
+        fit(compiled(make_vae()), [bars, bars])
+
+
+# ---- 2. the loss travels with the weights ------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["save_weights", "ModelCheckpoint", "whole model"])
+def test_training_goes_on_to_the_last_bit_after_loading_weights(make_vae, bars, tmp_path, way):
+    vae = compiled(make_vae(kl_weight=Linear(rate=0.05)), 1e-2)
+    path = str(tmp_path / ("vae.keras" if way == "whole model" else "vae.weights.h5"))
+    callbacks = []
+    if way == "ModelCheckpoint":
+        callbacks = [keras.callbacks.ModelCheckpoint(path, save_weights_only=True)]
+    fit(vae, bars, callbacks=callbacks)
+    if way == "whole model":
+        vae.save(path)
+        again = keras.saving.load_model(path)
+    else:
+        if way == "save_weights":
+            vae.save_weights(path)
+        again = compiled(make_vae(kl_weight=Linear(rate=0.05), seed=0), 1e-2)
+        again.load_weights(path)
+        # Weights alone have no moments of Adam; give both a new one.
+        compiled(vae, 1e-2)
+    assert float(again.current_kl_weight()) == pytest.approx(0.2)
+    assert fit(again, bars, epochs=2) == fit(vae, bars, epochs=2)
+    assert_equal_weights(again, vae)
+
+
+def test_a_gate_that_is_open_stays_open_after_another_compile(make_vae, bars):
+    vae = compiled(make_vae(kl_weight=QualityGate(mse=1.0, rate=0.1)))
+    fit(vae, bars)
+    assert int(vae.gate_opened_at) == 0
+    compiled(vae)
+    np.testing.assert_allclose(fit(vae, bars[:16])["kl_weight"], [0.4], rtol=1e-6)
+
+
+def test_weights_of_half_precision_bring_the_step_to_single_precision(tiny, bars, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny), kl_weight=Linear(rate=0.05)))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    fit(half, bars)
+    half.save_weights(tmp_path / "half.weights.h5")
+    single = compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny), kl_weight=Linear(rate=0.05)))
+    single.load_weights(tmp_path / "half.weights.h5")
+    assert float(single.current_kl_weight()) == pytest.approx(0.2)
+
+
+# ---- 3. codes ------------------------------------------------------------------------
+
+
+def test_codes_with_places_are_refused():
+    images = keras.Input((28, 28, 1))
+    heads = [keras.layers.Conv2D(2, 4, 4)(images) for _ in range(2)]
+    codes = keras.Input((7, 7, 2))
+    decoder = keras.Model(codes, keras.layers.Conv2DTranspose(1, 4, 4)(codes))
+    with pytest.raises(ValueError, match=r"codes must have shape \(n, latent_size\)"):
+        VAE(keras.Model(images, heads), decoder)
+
+
+# ---- 4. export -----------------------------------------------------------------------
+
+
+def test_an_exported_model_reconstructs_as_predict_does(make_vae, bars, tmp_path):
+    vae = make_vae()
+    vae.export(tmp_path / "vae", verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "vae"))
+    served = loaded.serve(bars)
+    np.testing.assert_allclose(served, vae.predict(bars, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_encoder_and_decoder_are_exported_alone(make_vae, bars, tmp_path):
+    vae = make_vae()
+    mean, std = vae.encode(bars)
+    for name, network, value in (("encoder", vae.encoder, bars), ("decoder", vae.decoder, mean)):
+        network.export(tmp_path / name, verbose=False)
+        loaded = tf.saved_model.load(str(tmp_path / name))
+        served = loaded.serve(value)
+        for one, other in zip(keras.tree.flatten(served), keras.tree.flatten(network(value))):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+# ---- 5. targets and weights ------------------------------------------------------------
+
+
+def pairs(images, targets):
+    return tf.data.Dataset.from_tensor_slices((images, targets)).batch(16)
+
+
+def test_images_may_be_their_own_target(make_vae, bars):
+    one, other, third = (compiled(make_vae()) for _ in range(3))
+    fit(one, bars)
+    fit(other, bars, y=bars.copy())
+    third.fit(pairs(bars, bars), verbose=0)
+    assert_equal_weights(one, other)
+    assert_equal_weights(one, third)
+
+
+def test_other_targets_are_refused(make_vae, bars):
+    vae = compiled(make_vae())
+    noisy = np.clip(bars + 0.1, 0, 1)
+    for use in (
+        lambda: fit(vae, noisy, y=bars),
+        lambda: vae.fit(pairs(noisy, bars), verbose=0),
+        lambda: vae.fit(pairs(bars, np.zeros(64)), verbose=0),
+        lambda: vae.evaluate(noisy, bars, verbose=0),
+        lambda: vae.train_on_batch(noisy, bars),
+        lambda: fit(vae, bars, validation_data=(noisy, bars)),
+    ):
+        with pytest.raises(ValueError, match="target of a VAE is its input"):
+            use()
+    assert int(vae.step) == 0
+
+
+def test_weights_of_images_are_refused_in_evaluation(make_vae, bars):
+    with pytest.raises(ValueError, match="count alike"):
+        compiled(make_vae()).evaluate(bars, sample_weight=np.ones(64), verbose=0)
+
+
+# ---- 7. precision ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["float64", "float16", "mixed_float16"])
+def test_other_precisions_train_and_are_measured(tiny, bars, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        vae = compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny), Gaussian(0.5), 0.3))
+        history = fit(vae, bars, epochs=3)
+        scores = vae.evaluate(bars, verbose=0, return_dict=True)
+        numbers = vu.summary(vae, bars)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.isfinite(history["loss"]).all()
+    assert scores["loss"] == pytest.approx(scores["reconstruction"] + 0.3 * scores["kl"], rel=1e-4)
+    assert scores["kl"] == pytest.approx(numbers["kl"], rel=0.02)
+
+
+@pytest.mark.parametrize("floatx", ["float64", "float16"])
+def test_another_floatx_trains(tiny, bars, floatx):
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(floatx)
+    try:
+        history = fit(compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny), Gaussian(0.5))), bars)
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_a_model_of_mixed_precision_keeps_its_policy_where_the_default_is_another(tiny, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        VAE(mlp_encoder(tiny), mlp_decoder(tiny)).save(tmp_path / "half.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    again = keras.saving.load_model(tmp_path / "half.keras")
+    assert again.dtype_policy.name == "mixed_bfloat16"
+    assert again.encoder.get_layer("mean").dtype_policy.name == "mixed_bfloat16"
+
+
+# ---- 8. errors that say what to do -----------------------------------------------------------
+
+
+def test_metrics_in_compile_are_refused_with_the_names_of_those_there_are(make_vae):
+    with pytest.raises(ValueError, match="metrics of its own: loss, reconstruction, kl"):
+        make_vae().compile("adam", metrics=["mae"])
+
+
+def test_the_kl_weight_may_be_changed_at_any_time(make_vae, bars):
+    vae = compiled(make_vae(kl_weight=1.0))
+    assert fit(vae, bars)["kl_weight"] == [1.0]
+    vae.kl_weight = 0.5
+    assert vae.kl_weight == Constant(0.5)
+    assert fit(vae, bars)["kl_weight"] == [0.5]
+    assert vae.evaluate(bars, verbose=0, return_dict=True)["kl_weight"] == 0.5
+    with pytest.raises(ValueError, match="weight"):
+        vae.kl_weight = -1
+    vae.kl_weight = QualityGate(mse=1e-6, rate=1.0)
+    assert fit(vae, bars)["kl_weight"] == [0.0]
+
+
+def test_the_kl_weight_is_known_before_compile(make_vae):
+    assert float(make_vae(kl_weight=0.3).current_kl_weight()) == pytest.approx(0.3)
+
+
+class Subclassed(keras.Model):
+    def call(self, images):
+        return images, images
+
+
+def of_a_dict():
+    images = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten()(images)
+    return keras.Model(images, {name: keras.layers.Dense(2)(flat) for name in ("mean", "log_std")})
+
+
+def of_a_table():
+    rows = keras.Input((64,))
+    return keras.Model(rows, [keras.layers.Dense(2)(rows) for _ in range(2)])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (Subclassed, "functional Keras model"),
+        (of_a_dict, "a list.*got a dict with"),
+        (of_a_table, r"shape \(n, features, 1, 1\)"),
+    ],
+)
+def test_an_encoder_of_another_kind_is_refused_with_what_to_do(tiny, encoder, message):
+    with pytest.raises(ValueError, match=message):
+        VAE(encoder(), mlp_decoder(tiny))
+
+
+def test_rows_of_a_table_are_images_of_one_pixel_each_as_the_message_says():
+    params = Params((5, 1, 1), latent_size=2, mlp_encoder_units=(8,), mlp_decoder_units=(8,))
+    rows = np.random.default_rng(0).uniform(size=(32, 5)).astype("float32")
+    vae = compiled(VAE(mlp_encoder(params), mlp_decoder(params)))
+    assert np.isfinite(fit(vae, rows.reshape(-1, 5, 1, 1))["loss"]).all()
+
+
+def test_another_backend_is_refused_at_import():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            # Other backends are not installed here.
+            "import keras; keras.backend.backend = lambda: 'jax'; import vae_utils",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "ImportError: vae_utils trains with TensorFlow" in done.stderr
+
+
+# ---- 11. looking -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_validation_does_not_change_training(make_vae, bars, shuffle):
+    alone, watched = compiled(make_vae()), compiled(make_vae())
+    for vae, data in ((alone, None), (watched, (bright_bars(20, seed=1),))):
+        keras.utils.set_random_seed(1)
+        fit(vae, bars, epochs=3, shuffle=shuffle, validation_data=data)
+    assert_equal_weights(alone, watched)
+
+
+def test_evaluation_between_two_fits_does_not_change_the_second(make_vae, bars):
+    alone, watched = compiled(make_vae()), compiled(make_vae())
+    for vae in (alone, watched):
+        fit(vae, bars)
+        if vae is watched:
+            vae.evaluate(bars, verbose=0)
+            vae.terms(bars)
+        fit(vae, bars)
+    assert_equal_weights(alone, watched)
+
+
+def test_evaluation_is_the_same_each_time_with_other_noise_in_each_batch(make_vae, bars):
+    vae = compiled(make_vae())
+    twice = [vae.evaluate(bars, batch_size=16, verbose=0, return_dict=True) for _ in range(2)]
+    assert twice[0] == twice[1]
+    same = np.tile(bars[:16], (4, 1, 1, 1))
+    once = vae.evaluate(bars[:16], batch_size=16, verbose=0, return_dict=True)
+    four = vae.evaluate(same, batch_size=16, verbose=0, return_dict=True)
+    assert once["kl"] == pytest.approx(four["kl"], rel=1e-6)
+    assert once["reconstruction"] != four["reconstruction"]
+
+
+# ---- 12. results -------------------------------------------------------------------------------
+
+
+def test_evaluate_returns_each_number_once(make_vae, bars):
+    vae = compiled(make_vae())
+    listed = vae.evaluate(bars, verbose=0)
+    named = vae.evaluate(bars, verbose=0, return_dict=True)
+    assert vae.metrics_names == ["loss", "reconstruction", "kl", "kl_weight", "elbo", "mse"]
+    assert listed == [named[name] for name in vae.metrics_names]
+
+
+class LearnedVariance(VAE):
+    """The pixels' variance is a weight."""
+
+    def __init__(self, *networks, **settings):
+        super().__init__(*networks, **settings)
+        start = keras.initializers.Constant(-3.0)
+        self.log_variance = self.add_weight(shape=(), initializer=start, name="log_variance")
+
+    def log_likelihood(self, images, logits):
+        errors = keras.ops.square(images - self.likelihood.pixel_means(logits))
+        variance = keras.ops.exp(self.log_variance)
+        logs = keras.ops.log(2 * np.pi * variance) + errors / variance
+        return -0.5 * keras.ops.sum(logs, axis=(1, 2, 3))
+
+
+def test_evaluate_and_elbo_agree_on_a_model_with_a_learned_variance(tiny, bars):
+    vae = compiled(LearnedVariance(mlp_encoder(tiny), mlp_decoder(tiny)))
+    fit(vae, bars)
+    scores = vae.evaluate(bars, verbose=0, return_dict=True)
+    spread = 3.0  # of the noise, which differs
+    assert scores["elbo"] == pytest.approx(vu.elbo(vae, bars), abs=spread)
+    fixed = VAE(vae.encoder, vae.decoder, vae.likelihood)
+    assert abs(vu.elbo(fixed, bars) - scores["elbo"]) > 5 * spread
+
+
+def test_update_gets_the_encoders_variables_first_whatever_else_is_trained(tiny, bars):
+    seen = []
+
+    class Noting(LearnedVariance):
+        def update(self, gradients, variables):
+            seen.append([variable.path for variable in variables])
+            super().update(gradients, variables)
+
+    vae = compiled(Noting(mlp_encoder(tiny), mlp_decoder(tiny)))
+    fit(vae, bars)
+    encoder = [variable.path for variable in vae.encoder.trainable_variables]
+    assert seen[0][: len(encoder)] == encoder
+    assert seen[0][-1].endswith("log_variance")
+    assert len(seen[0]) == len(vae.trainable_variables)

@@ -1,0 +1,273 @@
+"""How a training step becomes a program: XLA, several steps at a time, several devices.
+
+Nothing here changes what is computed. The objective is in `model.py`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from vae_utils.batches import batches
+from vae_utils.inputs import checked, images_of, is_array, refuse_weights
+
+
+class CompiledModel(keras.Model):
+    """A Keras model with an objective of its own, whose steps run as few programs.
+
+    A subclass has `encoder`, `decoder` and `image_shape`; `objective(images, training)`, which
+    returns the loss and a dict of numbers to track; `trackers`, a mean for each of these; and
+    `count_step(values)`, which is called in each training step, before the weights move.
+    """
+
+    # ---- a step ----------------------------------------------------------------
+
+    def gradient_step(self, images):
+        """Move the weights once, against the gradient of the loss on these images."""
+        with tf.GradientTape() as tape:
+            loss, values = self.objective(images, training=True)
+            # Devices add their gradients up; each has the mean over its part of the batch.
+            loss = loss / tf.distribute.get_strategy().num_replicas_in_sync
+            # Half precision: the optimizer divides the gradients by the same factor.
+            loss = self.optimizer.scale_loss(loss)
+        variables = self.variables_to_update()
+        self.count_step(values)
+        self._update_through_xla(tape.gradient(loss, variables), variables)
+        self.track(values, images)
+
+    def variables_to_update(self) -> list:
+        """The trainable variables: the encoder's first, then the decoder's, then all others."""
+        first = [*self.encoder.trainable_variables, *self.decoder.trainable_variables]
+        known = {id(variable) for variable in first}
+        return first + [v for v in self.trainable_variables if id(v) not in known]
+
+    def update(self, gradients: Sequence, variables: Sequence) -> None:
+        """One step of the optimizer, the encoder's variables first: a hook for remedies.
+
+        On a processor it goes through XLA, unless the model's `supports_jit` is False.
+        """
+        self.optimizer.apply(gradients, variables)
+
+    def _update_through_xla(self, gradients, variables):
+        """`update`, as one XLA program within a step that is compiled without XLA.
+
+        For each weight, an optimizer is dozens of operations on as many numbers, and each of
+        them reads and writes all of them. XLA makes one of them. (Not with a GPU: nothing was
+        measured on one, and TensorFlow for a Mac's has no XLA. Not with a scaled loss either:
+        Keras then asks whether all gradients are finite, and got wrong answers through XLA.)
+        """
+        plain = (
+            self.jit_compile
+            or tf.executing_eagerly()
+            or not self.supports_jit
+            or not self._on_one_device
+            or tf.config.list_logical_devices("GPU")
+            or isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        )
+        if plain:
+            self.update(gradients, variables)
+            return
+        update = tf.function(lambda values: self.update(values, variables), jit_compile=True)
+        update(gradients)
+
+    def track(self, values: dict[str, Any], images) -> None:
+        """Add a batch to the running means; a short last batch counts for less."""
+        count = ops.shape(images)[0]
+        for tracker in self.trackers:
+            # With fewer images than devices, some get none, and the mean of none is NaN.
+            value = ops.where(count > 0, values[tracker.name], 0.0)
+            tracker.update_state(value, sample_weight=count)
+
+    @property
+    def metrics(self) -> list:
+        """The running means; Keras' own `loss` is not among them, as the model tracks its own."""
+        return self.trackers
+
+    def _results(self):
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    def train_step(self, data):
+        images = images_of(data, self.image_shape)
+        # Counters and noise don't depend on the images, and would move on before bad ones fail.
+        with tf.control_dependencies([images]):
+            self.gradient_step(images)
+            return self._results()
+
+    def test_step(self, data):
+        images = images_of(data, self.image_shape)
+        self.track(self.objective(images, training=False)[1], images)
+        return self._results()
+
+    # ---- several steps as one program ------------------------------------------
+
+    @property
+    def _on_one_device(self):
+        """Without a `tf.distribute` strategy."""
+        return self._distribute_strategy is None and not tf.distribute.has_strategy()
+
+    @property
+    def batches_per_program(self) -> int | None:
+        """How many batches make one program: `steps_per_execution` where that pays, else None.
+
+        It pays with XLA, dense layers, this class's own step and no `tf.distribute` strategy,
+        as the program keeps the weights at hand. Within a loop, XLA's convolutions on a
+        processor are twenty times slower. `fit` asks, for arrays and without `steps_per_epoch`.
+        """
+        layers = (layer for net in (self.encoder, self.decoder) for layer in net.layers)
+        pays = (
+            self.jit_compile
+            and not self.run_eagerly
+            and self.steps_per_execution > 1
+            and all(isinstance(layer, keras.layers.Dense) for layer in layers if layer.weights)
+            and type(self).train_step is CompiledModel.train_step
+            and self._on_one_device
+        )
+        return self.steps_per_execution if pays else None
+
+    def _several_steps(self, full, rest):
+        """A step on each of several batches (k, n, h, w, c), and on a short last batch."""
+        count = full.shape[0]
+
+        def step(number):
+            self.gradient_step(full[number])
+            return (number + 1,)
+
+        # XLA slices the batches before it asks whether there are any.
+        if count:
+            tf.while_loop(lambda number: number < count, step, (tf.constant(0),))
+        if rest.shape[0]:
+            self.gradient_step(rest)
+        return self._results()
+
+    def make_train_function(self, force=False):
+        """Make Keras' own, which takes batches; and beside it one for several at a time."""
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        one_by_one = self.train_function
+        together = tf.function(self._several_steps, jit_compile=self.jit_compile)
+
+        def train(iterator):
+            if isinstance(iterator, tf.data.Iterator):
+                ranks = [spec.shape.rank for spec in tf.nest.flatten(iterator.element_spec)]
+                if ranks == [5, 4]:
+                    return together(*next(iterator))
+            return one_by_one(iterator)
+
+        self.train_function = train
+
+    def forget_programs(self) -> None:
+        """Have the steps compiled anew, as after a change of what they are made of."""
+        self.train_function = self.test_function = None
+
+    # ---- what Keras offers, with its input checked -----------------------------
+
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", **settings):
+        """Keras' `fit`, with its images checked. Arrays come in batches of the package's own.
+
+        Raises:
+            ValueError: before the first step, if `x` or `validation_data` are not images in
+                [0, 1], if `y` is something else than `x`, or on weights of images.
+        """
+        refuse_weights(settings.pop("sample_weight", None), settings.pop("class_weight", None))
+        if settings.get("validation_data") is not None:
+            settings["validation_data"] = self._checked_validation(settings["validation_data"])
+        with checked(x, y, self.image_shape) as images:
+            if is_array(images) and not settings.get("validation_split"):
+                at_once = None
+                batch_size = batch_size or 32
+                settings.setdefault("validation_batch_size", batch_size)
+                if settings.get("steps_per_epoch") is None:
+                    at_once = self.batches_per_program
+                if at_once:
+                    settings["steps_per_epoch"] = -(-len(images) // batch_size)
+                shuffle = settings.pop("shuffle", True)
+                images = batches(images, batch_size, shuffle=shuffle, at_once=at_once)
+                settings["shuffle"], batch_size = False, None
+            return super().fit(images, None, batch_size, epochs, verbose, **settings)
+
+    def _checked_validation(self, data):
+        """Arrays are checked before training starts; all else when `evaluate` comes to it."""
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        refuse_weights(weights)
+        if not is_array(x):
+            return data
+        with checked(x, y, self.image_shape, "validation_data") as images:
+            return (images,)
+
+    def evaluate(
+        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **settings
+    ):
+        """Keras' `evaluate`, with its images checked, and the same noise each time.
+
+        Raises:
+            ValueError: as `fit`.
+        """
+        refuse_weights(sample_weight)
+        self.restart_evaluation()
+        with checked(x, y, self.image_shape) as images:
+            return super().evaluate(images, None, batch_size, verbose, **settings)
+
+    def predict(self, x, batch_size=None, verbose="auto", **settings):
+        """Keras' `predict`, with its images checked.
+
+        Raises:
+            ValueError: if `x` are not images in [0, 1].
+        """
+        with checked(x, None, self.image_shape) as images:
+            return super().predict(images, batch_size, verbose, **settings)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **settings):
+        """Keras' `train_on_batch`, with its images checked as those of `fit`."""
+        refuse_weights(sample_weight, class_weight)
+        with checked(x, y, self.image_shape) as images:
+            return super().train_on_batch(images, **settings)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **settings):
+        """Keras' `test_on_batch`, with its images checked as those of `fit`."""
+        refuse_weights(sample_weight)
+        with checked(x, y, self.image_shape) as images:
+            return super().test_on_batch(images, **settings)
+
+    def predict_on_batch(self, x):
+        """Keras' `predict_on_batch`, with its images checked as those of `predict`."""
+        with checked(x, None, self.image_shape) as images:
+            return super().predict_on_batch(images)
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        **settings,
+    ):
+        """Keras' `compile`, for a model that has a loss and metrics of its own.
+
+        It starts the optimizer anew: its moments, its step count, and with it a learning-rate
+        schedule. The KL weight goes on where it was: its step, and whether its gate is open,
+        belong to the model, and are saved with the weights.
+
+        Raises:
+            ValueError: on a loss or on metrics.
+        """
+        if loss is not None or loss_weights is not None:
+            raise ValueError(
+                f"a VAE has a loss of its own; compile it without {loss or loss_weights!r}, and "
+                "choose the likelihood and kl_weight of VAE(...) instead"
+            )
+        if metrics or weighted_metrics:
+            raise ValueError(
+                "a VAE has metrics of its own: loss, reconstruction, kl, kl_weight, elbo and mse; "
+                f"compile it without {metrics or weighted_metrics!r}. For others, use a callback, "
+                "or vae_utils' diagnostics after training"
+            )
+        super().compile(optimizer=optimizer, **settings)
+
+    def compile_from_config(self, config):
+        """Compile a model that was loaded, as Keras does for those that keep its `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)

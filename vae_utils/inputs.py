@@ -1,0 +1,138 @@
+"""What enters a step: images in [0, 1], wherever they come from, and nothing to be ignored.
+
+Arrays and tensors are checked whole, datasets and generators by their first batch. Shapes
+and types are checked of every batch, when Keras traces the step.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vae_utils.checks import check_images
+
+NOT_THE_IMAGES = (
+    "the target of a VAE is its input: fit(images), or fit(images, images). Other targets, "
+    "such as labels or clean images for noisy ones, would be ignored. From a dataset of pairs, "
+    "take the images: dataset.map(lambda images, labels: images)"
+)
+
+
+def refuse_weights(*weights):
+    """Raise a ValueError if there are sample or class weights."""
+    if any(weight is not None for weight in weights):
+        raise ValueError("all images of a VAE count alike: no sample or class weights")
+
+
+def only_part(x, name="images"):
+    """The one array of `x`, which Keras also takes as `[x]`, `(x,)` or a dict of one."""
+    parts = keras.tree.flatten(x)
+    if len(parts) != 1:
+        raise ValueError(f"{name} must be one array of images; got {len(parts)} parts")
+    return parts[0]
+
+
+def images_of(batch, image_shape):
+    """The images of a batch as Keras hands it to a step, checked by shape and type."""
+    images, _, weights = keras.utils.unpack_x_y_sample_weight(batch)
+    refuse_weights(weights)
+    images = only_part(images)
+    wanted = tf.TensorShape((None, *image_shape))
+    if not wanted.is_compatible_with(images.shape):
+        raise ValueError(f"images must have shape {('n', *image_shape)}; got {images.shape}")
+    if not keras.backend.is_float_dtype(images.dtype):
+        raise ValueError(f"images must be floats in [0, 1]; got {images.dtype}")
+    # A dataset may not have known its shape; from here on, it is known.
+    return tf.ensure_shape(images, wanted)
+
+
+def _check_batch(batch, image_shape):
+    """Raise a ValueError unless a batch of arrays holds good images, and no other targets."""
+    images, targets, weights = keras.utils.unpack_x_y_sample_weight(batch)
+    refuse_weights(weights)
+    images = check_images(only_part(images), image_shape)
+    if targets is not None and not _are(targets, images):
+        raise ValueError(NOT_THE_IMAGES)
+
+
+def _are(targets, images):
+    parts = keras.tree.flatten(targets)
+    return len(parts) == 1 and (
+        parts[0] is images or np.array_equal(np.asarray(parts[0], "float32"), images)
+    )
+
+
+@contextmanager
+def checked(x, y, image_shape, name="x") -> Iterator:
+    """Give `x` with its images checked before the first step on them.
+
+    Inside the `with`, an error of a dataset's first batch is the ValueError that arrays get.
+    """
+    errors: list[ValueError] = []
+    try:
+        yield _checked(x, y, image_shape, name, errors)
+    except tf.errors.OpError:
+        if errors:
+            raise errors[0] from None
+        raise
+
+
+def is_array(x) -> bool:
+    """Whether `x` is an array or a tensor, or a structure of such, all of it at hand."""
+    parts = keras.tree.flatten(x)
+    return bool(parts) and all(
+        isinstance(part, (np.ndarray, tf.Tensor, tf.Variable, keras.Variable)) for part in parts
+    )
+
+
+def _checked(x, y, image_shape, name, errors):
+    if is_array(x):
+        part = only_part(x, name)
+        images = check_images(part, image_shape, name)
+        if y is not None and y is not x and y is not part and not _are(y, images):
+            raise ValueError(NOT_THE_IMAGES)
+        return images
+    if y is not None:
+        raise ValueError(NOT_THE_IMAGES)
+    if isinstance(x, tf.data.Dataset):
+        return _with_first_batch_checked(x, image_shape, errors)
+    if isinstance(x, keras.utils.PyDataset):
+        _check_batch(x[0], image_shape)
+    elif isinstance(x, Iterator) and not isinstance(x, tf.data.Iterator):
+        return _checked_generator(x, image_shape)
+    return x
+
+
+def _checked_generator(batches, image_shape):
+    for number, batch in enumerate(batches):
+        if number == 0:
+            _check_batch(batch, image_shape)
+        yield batch
+
+
+def _with_first_batch_checked(dataset, image_shape, errors):
+    structure = dataset.element_spec
+
+    def look(*arrays):
+        try:
+            _check_batch(tf.nest.pack_sequence_as(structure, arrays), image_shape)
+        except ValueError as error:
+            errors.append(error)
+            raise
+        return True
+
+    def in_numpy(tensor):
+        # NumPy has no bfloat16.
+        return tf.cast(tensor, "float32") if tensor.dtype == "bfloat16" else tensor
+
+    def check(number, batch):
+        flat = [in_numpy(tensor) for tensor in tf.nest.flatten(batch)]
+        good = tf.cond(
+            number == 0, lambda: tf.numpy_function(look, flat, tf.bool), lambda: tf.constant(True)
+        )
+        with tf.control_dependencies([good]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+    return dataset.enumerate().map(check)

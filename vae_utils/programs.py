@@ -1,0 +1,128 @@
+"""Compiled programs that runs share.
+
+Tracing and compiling a training step take seconds, as long as some hundred steps. Runs that
+differ in their seed, their KL weights or their learning rate alone share one program: these
+are data for it, not constants.
+"""
+
+import random
+import threading
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+
+import keras
+import tensorflow as tf
+
+from vae_utils import networks, schedules
+from vae_utils.context import ContextVAE
+from vae_utils.model import VAE
+
+ARCHITECTURES = {
+    "conv": (VAE, networks.conv_encoder, networks.conv_decoder),
+    "mlp": (VAE, networks.mlp_encoder, networks.mlp_decoder),
+    "context": (ContextVAE, networks.mlp_encoder, networks.context_decoder),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Table(schedules.Schedule):
+    """A KL weight that is looked up, so that one program serves many schedules."""
+
+    weights: tf.Variable
+
+    def __post_init__(self):
+        """The schedule that fills the table has checked its numbers."""
+
+    def __call__(self, step):
+        return tf.gather(self.weights, step)
+
+
+def _draw_start_values(network, seeds):
+    """What a seed leads to in Keras, but from a generator of our own.
+
+    Keras draws the seed of each layer from Python's generator, which all threads of a
+    process share: another one that draws meanwhile, as a Dask worker's do, changes them.
+    """
+    # In the order in which the networks make their layers; Keras lists the deeper head first.
+    for layer in sorted(network.layers, key=lambda layer: layer.name == "raw_log_std"):
+        initializer = getattr(layer, "kernel_initializer", None)
+        if initializer and hasattr(layer, "kernel") and "seed" in initializer.get_config():
+            again = type(initializer)(**{**initializer.get_config(), "seed": seeds()})
+            layer.kernel.assign(again(layer.kernel.shape))
+        elif hasattr(layer, "seed_generator"):  # such as dropout, unless it drops nothing
+            layer.seed_generator.state.assign([seeds(), 0])
+
+
+def new_model(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
+    """A new model, ready for `fit`."""
+    model, encoder, decoder = architecture
+    # Keras takes its seeds from here. To seed TensorFlow, too, would make it prepare a program
+    # that is compiled already once more, which takes as long as a hundred steps.
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        vae = model(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
+    finally:
+        random.setstate(before)
+    seeds = partial(random.Random(seed).randint, 1, 10**9)
+    for network in (vae.encoder, vae.decoder):
+        _draw_start_values(network, seeds)
+    optimizer = keras.optimizers.Adam(learning_rate)
+    optimizer.build(vae.trainable_variables)
+    # A whole step through XLA takes seconds more to compile, and is faster for the MLP on
+    # several cores alone. The optimizer goes through it in any case.
+    vae.compile(optimizer=optimizer, jit_compile=False, steps_per_execution=every)
+    return vae
+
+
+# Runs with equal settings share a program, and with it weights: one at a time in a process.
+one_run = threading.Lock()
+
+
+@lru_cache(maxsize=4)
+def _program(architecture, params, likelihood, kl_weight, learning_rate, every, size):
+    """A model whose training step stays compiled for the runs that follow.
+
+    Tracing and compiling take seconds, as long as some hundred steps. The
+    arguments are what the compiled step has as constants.
+    """
+    if kl_weight is None:
+        kl_weight = Table(tf.Variable(tf.zeros(size)))
+    return new_model(architecture, params, likelihood, kl_weight, learning_rate, every)
+
+
+def program_for(architecture, params, likelihood, kl_weight, learning_rate, every, steps):
+    """The program for these settings, of which some are data for it, not constants."""
+    if architecture in ARCHITECTURES.values():
+        # These networks have both in weights, which are copied. Of others nobody knows.
+        params = replace(params, log_std_start=0.0, context=None)
+    # Room for the weight of each step, in sizes that runs of other lengths share.
+    size = max(4096, 1 << int(steps).bit_length())
+    program = _program(
+        architecture,
+        replace(params, learning_rate=1.0),
+        likelihood,
+        kl_weight if kl_weight.waits else None,
+        learning_rate if callable(learning_rate) else 1.0,
+        every,
+        size,
+    )
+    if not kl_weight.waits:
+        program.kl_weight.weights.assign(kl_weight(tf.range(size)))
+    return program
+
+
+@lru_cache(maxsize=1)
+def pool_of(images):
+    """The training images as a tensor: one copy for many runs, which stays for the next."""
+    return tf.constant(images.train)
+
+
+def copy_state(source, target):
+    """Weights, learning rate, optimizer, gate and noise: all that a run starts from."""
+    for old, new in zip(
+        target.variables + target.optimizer.variables,
+        source.variables + source.optimizer.variables,
+        strict=True,
+    ):
+        old.assign(new)
