@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
+import pytest
 import tensorflow as tf
 
 SCRIPT = """
@@ -18,20 +20,20 @@ tf.config.set_logical_device_configuration(processor, halves)
 sys.path.insert(0, {tests!r})
 from conftest import TINY, bright_bars
 from dataclasses import replace
-from vae_utils import VAE, Gaussian, mlp_decoder, mlp_encoder
+from vae_utils import VAE, Gaussian, kl_per_unit, mlp_decoder, mlp_encoder
 from vae_utils.schedules import Linear, QualityGate
 
 def flat(vae):
     return np.concatenate([w.numpy().ravel() for w in vae.trainable_variables])
 
-def trained(strategy, kl_weight, log_std_start):
+def trained(strategy, kl_weight, log_std_start, images=64):
     params = replace(TINY, log_std_start=log_std_start)
     keras.utils.set_random_seed(0)
     with strategy.scope():
         vae = VAE(mlp_encoder(params), mlp_decoder(params), Gaussian(0.5), kl_weight, seed=0)
         vae.compile(optimizer=keras.optimizers.SGD(1e-3))
     start = flat(vae)
-    history = vae.fit(bright_bars(64), batch_size=16, epochs=3, shuffle=False, verbose=0)
+    history = vae.fit(bright_bars(images), batch_size=16, epochs=3, shuffle=False, verbose=0)
     return vae, history.history, flat(vae) - start
 
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -40,6 +42,9 @@ one = tf.distribute.get_strategy()
 _, alone, w1 = trained(one, Linear(rate=0.1), -9.0)
 vae, both, w2 = trained(two, Linear(rate=0.1), -9.0)
 gated, _, _ = trained(two, QualityGate(mse=1.0, rate=0.1), 0.0)
+# The last batch is one image for two devices.
+odd, history, _ = trained(two, 1.0, 0.0, images=33)
+scores = odd.evaluate(bright_bars(33), batch_size=16, verbose=0, return_dict=True)
 with two.scope():
     def noise():
         return vae.sampling(tf.zeros((4, 2)), tf.zeros((4, 2)))
@@ -47,6 +52,7 @@ with two.scope():
 print(json.dumps(dict(
     replicas=two.num_replicas_in_sync, difference=float(abs(w1 - w2).max()),
     moved=float(abs(w1).max()), weight=[alone["kl_weight"], both["kl_weight"]],
+    odd=[history["loss"], scores, float(kl_per_unit(odd, bright_bars(33)).sum())],
     opened=int(keras.ops.convert_to_numpy(gated.gate_opened_at)), noises=noises)))
 """
 
@@ -61,6 +67,9 @@ def test_two_devices_do_what_one_does():
     assert found["weight"][0] == found["weight"][1]
     assert found["opened"] == 0  # the first batch is good enough for this gate
     assert found["noises"][0] != found["noises"][1]
+    losses, scores, kl = found["odd"]
+    assert np.isfinite(losses).all() and np.isfinite(list(scores.values())).all()
+    assert scores["kl"] == pytest.approx(kl, rel=1e-4)
 
 
 def test_a_strategy_of_one_device_takes_batches_one_by_one(make_vae, bars):

@@ -188,3 +188,40 @@ def test_colours_are_different_and_so_are_the_line_styles_of_the_cycle():
     assert cycle["color"] == list(figures.COLOURS[:6])
     assert len({str(style) for style in cycle["linestyle"]}) == 6
     assert mpl.rcParams["figure.facecolor"] == "white"
+
+
+def in_colour(record, channels=3):
+    """The record of a model of images with these channels, each with pixels of its own."""
+    rng = np.random.default_rng(1)
+    pictures = {
+        name: rng.uniform(size=(*record[name].shape[:-1], channels))
+        for name in ("reconstructions", "samples")
+    }
+    return {**record, **pictures}
+
+
+def test_images_in_colour_are_drawn_in_colour():
+    images = np.random.default_rng(0).uniform(size=(2, 4, 4, 3))
+    figure = drawn(figures.image_rows([images], ["row"]))
+    for axis, image in zip(figure.axes, images, strict=True):
+        np.testing.assert_allclose(shown(axis), image)
+
+
+def test_training_in_colour_is_drawn_in_colour():
+    record = in_colour(a_record(5))
+    samples = drawn(figures.training_samples(record, moments=2, brighten=1.0))
+    np.testing.assert_allclose(shown(samples.axes[-1]), record["samples"][-1, 3])
+    moment, show = figures.training_moment(record, brighten=1.0)
+    show(2)
+    np.testing.assert_allclose(shown(drawn(moment).axes[0]), record["reconstructions"][2, 0])
+    overview, show = figures.run_overview([record], brighten=1.0)
+    show(record, "words")
+    np.testing.assert_allclose(shown(drawn(overview).axes[0]), record["reconstructions"][-1, 0])
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_other_channels_than_grey_and_colour_are_refused(channels):
+    with pytest.raises(ValueError, match=f"1 channel .grey. or 3 .* got {channels}"):
+        figures.image_rows([np.zeros((1, 4, 4, channels))], ["row"])
+    with pytest.raises(ValueError, match="1 channel"):
+        figures.training_samples(in_colour(a_record(5), channels))

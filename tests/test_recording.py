@@ -157,3 +157,29 @@ def test_progress_bar_of_a_second_fit_reaches_its_total_too(make_vae, bars, caps
     for _ in range(2):
         vae.fit(bars, batch_size=16, verbose=0, callbacks=[ProgressBar(4)])
         assert "4/4" in capsys.readouterr().err
+
+
+class Interrupted(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 2:
+            raise KeyboardInterrupt
+
+
+def test_what_was_seen_before_an_interruption_is_kept(make_vae, bars):
+    vae, recorder = make_vae(), Recorder(WATCHED, every=1)
+    vae.compile("adam", jit_compile=False)
+    with pytest.raises(KeyboardInterrupt):
+        vae.fit(bars, batch_size=16, verbose=0, callbacks=[recorder, Interrupted()])
+    np.testing.assert_array_equal(recorder.record["step"], [0, 1, 2, 3])
+    assert recorder.record["samples"].shape == (4, 8, 8, 8, 1)
+
+
+def test_a_recorder_is_empty_before_its_first_look():
+    assert Recorder(WATCHED).record == {}
+
+
+def test_each_look_is_handed_on(make_vae, bars):
+    steps = []
+    recorder = Recorder(WATCHED, every=2, on_look=lambda looks: steps.append(looks[-1]["step"]))
+    recorded(make_vae(), bars, recorder)
+    assert steps == [0, 2, 4, 6, 8]

@@ -291,8 +291,38 @@ def test_code_of_the_pages_runs(tmp_path):
     assert "units are active" in done.stdout
 
 
+def test_code_of_the_readme_trains_on_images_of_ones_own(tmp_path):
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf8"), re.S)
+    script = tmp_path / "block.py"
+    script.write_text(block, "utf8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "of 8 units are active" in done.stdout
+    assert (tmp_path / "vae.keras").is_file()
+
+
 def test_requirements_are_pinned_without_addresses():
     for name in ("requirements.txt", "constraints.txt"):
         for line in (ROOT / name).read_text("utf8").splitlines():
             if line and not line.startswith(("#", "-e .", "-c constraints.txt")):
                 assert re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{name}: {line}"
+
+
+WITHOUT_A_NOTEBOOK = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("IPython", "ipywidgets", "matplotlib", "myst_nb"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuse())
+import vae_utils
+assert not [name for name in sys.modules if name.startswith("vae_utils.notebook")]
+"""
+
+
+def test_the_package_is_imported_without_anything_that_needs_a_notebook():
+    command = [sys.executable, "-c", WITHOUT_A_NOTEBOOK]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -168,3 +168,11 @@ def test_a_latent_map_has_a_picture_for_each_position_and_marks_its_place(links)
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_picture_on_the_map_keeps_its_colours():
+    image = np.random.default_rng(0).uniform(size=(4, 5, 3))
+    drawn = Image.open(io.BytesIO(base64.b64decode(sliders._small(image))))
+    np.testing.assert_allclose(np.asarray(drawn) / 255, image, atol=0.003)
+    grey = Image.open(io.BytesIO(base64.b64decode(sliders._small(image[..., :1]))))
+    np.testing.assert_allclose(1 - np.asarray(grey) / 255, image[..., 0], atol=0.003)

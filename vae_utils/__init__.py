@@ -15,8 +15,8 @@ if keras.backend.backend() != "tensorflow":
     )
 
 from vae_utils import schedules
-from vae_utils.context import ContextVAE, binarised, halved
-from vae_utils.data import Images, load_images
+from vae_utils.context import ContextVAE
+from vae_utils.data import Images, binarised, halved, load_images
 from vae_utils.diagnostics import (
     active_units,
     elbo,

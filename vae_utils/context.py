@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from vae_utils.checks import check_codes, check_images
+from vae_utils.checks import check_codes
 from vae_utils.likelihoods import Bernoulli
 from vae_utils.model import VAE
 
@@ -87,27 +87,3 @@ class ContextVAE(VAE):
         shape = (len(codes), *self.image_shape)
         # No seed that is one number, as that of `generate`'s codes is, leads to these bits.
         return self.draw(codes, np.random.default_rng([0, 1]).uniform(size=shape))
-
-
-def halved(images):
-    """Images of half the height and width: the means over squares of two by two pixels.
-
-    Raises:
-        ValueError: if a side is odd, or on bad images.
-    """
-    images = check_images(images)
-    count, height, width, channels = images.shape
-    if height % 2 or width % 2:
-        raise ValueError(f"both sides must be even to be halved; got {height} x {width}")
-    squares = images.reshape(count, height // 2, 2, width // 2, 2, channels)
-    return squares.mean(axis=(2, 4))
-
-
-def binarised(images, seed=0):
-    """Black and white images: each pixel 1 with the probability that is its grey value.
-
-    Raises:
-        ValueError: on bad images.
-    """
-    images = check_images(images)
-    return (np.random.default_rng(seed).uniform(size=images.shape) < images).astype("float32")

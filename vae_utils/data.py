@@ -261,3 +261,30 @@ def _own(array):
     return Images(
         array[order[tests:]], array[order[:tests]], None, None, "own", "from an array of your own"
     )
+
+
+# ---- made of others ----------------------------------------------------------
+
+
+def halved(images: np.ndarray) -> np.ndarray:
+    """Images of half the height and width: the means over squares of two by two pixels.
+
+    Raises:
+        ValueError: if a side is odd, or on bad images.
+    """
+    images = check_images(images)
+    count, height, width, channels = images.shape
+    if height % 2 or width % 2:
+        raise ValueError(f"both sides must be even to be halved; got {height} x {width}")
+    squares = images.reshape(count, height // 2, 2, width // 2, 2, channels)
+    return squares.mean(axis=(2, 4))
+
+
+def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Black and white images: each pixel 1 with the probability that is its grey value.
+
+    Raises:
+        ValueError: on bad images.
+    """
+    images = check_images(images)
+    return (np.random.default_rng(seed).uniform(size=images.shape) < images).astype("float32")

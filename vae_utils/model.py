@@ -90,7 +90,7 @@ class VAE(CompiledModel):
         self.gate_opened_at = self._add_counter("gate_opened_at", -1)
         self.kl_weight = kl_weight
         self.trackers = [
-            keras.metrics.Mean(name)
+            keras.metrics.Mean(name, dtype=self.precision)
             for name in ("loss", "reconstruction", "kl", "kl_weight", "elbo", "mse")
         ]
         self.built = True

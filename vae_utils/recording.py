@@ -12,7 +12,8 @@ from vae_utils.densities import kl_to_standard_normal
 class Recorder(keras.callbacks.Callback):
     """Looks at a fixed batch of test images every few steps of training.
 
-    After `fit`, `record` is a dict of arrays whose first axis is the moment:
+    `record` is a dict of arrays whose first axis is the moment. It holds all looks so far,
+    also after a `fit` that was interrupted:
 
     - `step` and `kl_weight`;
     - `kl_per_unit` (moments, latent_size), nats, averaged over the images;
@@ -27,18 +28,27 @@ class Recorder(keras.callbacks.Callback):
         every: gradient steps between two looks; where Keras takes several at a time
             (`steps_per_execution`), the next look comes after they are done.
         pictures: how many reconstructions and samples to keep.
+        on_look: a function that is called after each look, with the list of all so far. A look
+            is a dict with the names of `record`.
 
     Raises:
         ValueError: on bad images, or if `every` is below 1.
     """
 
-    def __init__(self, images, every=10, pictures=8):
+    def __init__(self, images, every=10, pictures=8, on_look=None):
         super().__init__()
         self.images = check_images(images)
         self.every = int(check_at_least("every", every, 1))
         self.pictures = int(check_at_least("pictures", pictures, 0))
-        self.record = {}
+        self._on_look = on_look
         self._moments = []
+
+    @property
+    def record(self) -> dict[str, np.ndarray]:
+        """All looks so far, put together; empty before the first."""
+        if not self._moments:
+            return {}
+        return {name: np.stack([look[name] for look in self._moments]) for name in self._moments[0]}
 
     def on_train_begin(self, logs=None):
         rng = np.random.default_rng(0)
@@ -54,11 +64,6 @@ class Recorder(keras.callbacks.Callback):
         last, now = self._moments[-1]["step"], int(self.model.step)
         if now // self.every > last // self.every:
             self._look()
-
-    def on_train_end(self, logs=None):
-        self.record = {
-            key: np.stack([moment[key] for moment in self._moments]) for key in self._moments[0]
-        }
 
     def _look(self):
         vae = self.model
@@ -81,6 +86,8 @@ class Recorder(keras.callbacks.Callback):
                 "samples": pixels[len(mean) :].copy(),
             }
         )
+        if self._on_look is not None:
+            self._on_look(self._moments)
 
 
 class ProgressBar(keras.callbacks.Callback):

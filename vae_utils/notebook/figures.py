@@ -57,10 +57,13 @@ def image_rows(rows, labels, brighten=1.0):
     """Rows of images, each with a label on its left.
 
     Args:
-        rows: arrays (n, h, w, 1) in [0, 1].
+        rows: arrays (n, h, w, 1), drawn dark on light, or (n, h, w, 3), in [0, 1].
         labels: one text for each row.
         brighten: pixel values are raised to the power 1 / brighten, so that
             small ones become visible.
+
+    Raises:
+        ValueError: if the images have neither one channel nor three.
     """
     columns = max(len(row) for row in rows)
     figure, axes = plt.subplots(
@@ -71,19 +74,31 @@ def image_rows(rows, labels, brighten=1.0):
     return figure
 
 
+def grey_or_colour(image: np.ndarray) -> np.ndarray:
+    """An image (h, w, 1) as (h, w), and one (h, w, 3) as it is: what matplotlib draws.
+
+    Raises:
+        ValueError: on another number of channels.
+    """
+    channels = image.shape[-1]
+    if channels not in (1, 3):
+        raise ValueError(f"pictures have 1 channel (grey) or 3 (red, green, blue); got {channels}")
+    return image[..., 0] if channels == 1 else image
+
+
 def _brightened(image, brighten):
     """Small pixel values raised; those of a linear model may lie outside of [0, 1]."""
     return np.clip(image, 0, 1) ** (1 / brighten)
 
 
 def _row_of_images(axes, images, label):
-    """Images (h, w, 1) in [0, 1] on as many of the axes, with a label on their left."""
+    """Images (h, w, c) in [0, 1] on as many of the axes, with a label on their left."""
     for axis in axes:
         axis.set_axis_off()
     # An axis that is off shows no label, so the text stands beside it.
     axes[0].text(-0.15, 0.5, label, transform=axes[0].transAxes, ha="right", va="center")
     return [
-        axis.imshow(image[..., 0], vmin=0, vmax=1, cmap="gray_r")
+        axis.imshow(grey_or_colour(image), vmin=0, vmax=1, cmap="gray_r")
         for image, axis in zip(images, axes)
     ]
 
@@ -154,7 +169,7 @@ def training_moment(record, brighten=2.0):
     def show(index):
         for name, row in rows.items():
             for image, shown in zip(record[name][index], row):
-                shown.set_data(_brightened(image[..., 0], brighten))
+                shown.set_data(_brightened(grey_or_colour(image), brighten))
         for mark in marks:
             mark.set_xdata([record["step"][index]] * 2)
 
@@ -201,9 +216,11 @@ def run_overview(records, brighten=2.0):
         name: _row_of_images(line, records[0][name][-1, :columns], name)
         for name, line in zip(("reconstructions", "samples"), above.subplots(2, columns))
     }
-    axes = below.subplots(3, 2).ravel()
+    names = list(_curves(records[0]))
+    axes = below.subplot_mosaic([names[:2], names[2:4], [names[4], "words"]])
     lines = {}
-    for axis, (title, series) in zip(axes, _curves(records[0]).items()):
+    for title, series in _curves(records[0]).items():
+        axis = axes[title]
         lines[title] = axis.plot(records[0]["step"], np.transpose(series))
         # Without the first moment: an untrained decoder's error would flatten all others.
         values = np.array([_curves(record)[title] for record in records])[..., 1:]
@@ -215,22 +232,23 @@ def run_overview(records, brighten=2.0):
         axis.set_title(title, fontsize="medium")
         axis.xaxis.set_major_locator(MaxNLocator(4))
     # The KL at weight 0 would hide all others on a linear axis.
-    axes[1].set_yscale("symlog")
-    for axis in (axes[1], axes[4]):
+    axes["KL (nats)"].set_yscale("symlog")
+    for axis in (axes["KL (nats)"], axes["standard deviations"]):
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
-    for axis in axes[3:5]:
-        axis.set_xlabel("gradient step")
-    words = axes[5].text(0, 1.1, "", va="top", transform=axes[5].transAxes)
-    axes[5].legend(axes[3].get_lines(), ["highest", "lowest"], loc=(0, 0), borderpad=0)
-    axes[5].set_axis_off()
+    for title in ("means", "standard deviations"):
+        axes[title].set_xlabel("gradient step")
+    aside = axes["words"]
+    words = aside.text(0, 1.1, "", va="top", transform=aside.transAxes)
+    aside.legend(axes["means"].get_lines(), ["highest", "lowest"], loc=(0, 0), borderpad=0)
+    aside.set_axis_off()
     _keep_layout(figure)
 
     def show(record, text):
         words.set_text(text)
         for name, row in rows.items():
             for image, shown in zip(record[name][-1], row):
-                shown.set_data(_brightened(image[..., 0], brighten))
+                shown.set_data(_brightened(grey_or_colour(image), brighten))
         for title, series in _curves(record).items():
             for line, values in zip(lines[title], series):
                 line.set_ydata(values)

@@ -235,8 +235,11 @@ def _map_and_marker(figure, axis, frame):
 
 
 def _small(image):
-    """An image (h, w, 1) in [0, 1], dark on light, as the text of a PNG."""
+    """An image in [0, 1] as the text of a PNG: grey ones dark on light, colour as it is."""
     buffer = io.BytesIO()
-    pixels = np.round(255 * (1 - image[..., 0])).clip(0, 255).astype("uint8")
+    pixels = figures.grey_or_colour(image)
+    if pixels.ndim == 2:
+        pixels = 1 - pixels
+    pixels = np.round(255 * pixels).clip(0, 255).astype("uint8")
     Image.fromarray(pixels).save(buffer, "png", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

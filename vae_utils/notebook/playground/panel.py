@@ -39,16 +39,12 @@ TITLES = {
 RESULTS = ("elbo", "kl", "active_units", "mutual_information", "mse")
 
 
-class _Live(Recorder):
-    """A recorder that hands each look on, and ends the training when it is asked to."""
+class _Stoppable(Recorder):
+    """A recorder that ends the training when it is asked to."""
 
-    def __init__(self, images, show, stop):
-        super().__init__(images, form.EVERY, pictures=0)
-        self._show, self._stop = show, stop
-
-    def _look(self):
-        super()._look()
-        self._show(self._moments)
+    def __init__(self, images, on_look, stop):
+        super().__init__(images, form.EVERY, pictures=0, on_look=on_look)
+        self._stop = stop
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, logs)
@@ -197,7 +193,7 @@ class Playground(ipywidgets.VBox):
                     self._say("Training.")
                 self._say_how_far(settings["steps"], first, here)
 
-        live = _Live(self.images.test[:WATCH], show, self._stop)
+        live = _Stoppable(self.images.test[:WATCH], show, self._stop)
         try:
             self._draw()
             run = self._train(settings, live)
