@@ -157,7 +157,7 @@ def test_the_sweep_of_the_page_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("VAE_DATASET", "digits")
     exec(code.replace("500,", "10,"), {})
     assert capsys.readouterr().out.count("kl_weight") == 9
-    assert len(list((tmp_path / "finished-runs").rglob("output.pkl"))) == 9
+    assert len(list((tmp_path / "finished-runs").glob("*.run"))) == 9
 
 
 def test_the_example_of_the_page_on_several_devices_runs(monkeypatch):

@@ -25,8 +25,8 @@ def tiny_sweep(folder, **changes):
     return sweep("mlp", BARS, 10, **{"over": OVER, "folder": folder, "jobs": 1, **FIXED, **changes})
 
 
-def same(some, others):
-    for one, other in zip(some, others, strict=True):
+def assert_same(results, others):
+    for one, other in zip(results, others, strict=True):
         assert one.settings == other.settings
         assert one.summary == other.summary
         for key in one.record:
@@ -34,11 +34,11 @@ def same(some, others):
 
 
 def test_each_combination_is_trained_as_alone(tmp_path):
-    outcomes = tiny_sweep(tmp_path)
+    results = tiny_sweep(tmp_path)
     wanted = [{"kl_weight": w, "seed": s} for w in OVER["kl_weight"] for s in OVER["seed"]]
-    assert [outcome.settings for outcome in outcomes] == wanted
+    assert [result.settings for result in results] == wanted
     alone = train("mlp", BARS, 10, kl_weight=Linear(rate=0.1), seed=1, **FIXED)
-    np.testing.assert_array_equal(outcomes[-1].record["kl_per_unit"], alone.record["kl_per_unit"])
+    np.testing.assert_array_equal(results[-1].record["kl_per_unit"], alone.record["kl_per_unit"])
 
 
 def test_an_interrupted_sweep_continues(tmp_path, monkeypatch):
@@ -53,10 +53,10 @@ def test_an_interrupted_sweep_continues(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeps, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tiny_sweep(tmp_path)
-    outcomes = tiny_sweep(str(tmp_path))
+    results = tiny_sweep(str(tmp_path))
     assert calls == [0, 1, 0, 0, 1]  # the third broke off and ran again
     monkeypatch.setattr(sweeps, "train", None)  # nothing is left to train
-    same(tiny_sweep(tmp_path), outcomes)
+    assert_same(tiny_sweep(tmp_path), results)
 
 
 def test_other_images_or_settings_are_other_runs(tmp_path, monkeypatch):
@@ -69,6 +69,26 @@ def test_other_images_or_settings_are_other_runs(tmp_path, monkeypatch):
         sweep(
             "mlp", others, 10, over={"seed": [0]}, kl_weight=1.0, folder=tmp_path, jobs=1, **FIXED
         )
+
+
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[:-1], lambda b: b[:-1] + b"?"])
+def test_a_damaged_file_counts_as_absent(tmp_path, damage):
+    one_run = {"over": {"seed": [0]}, "kl_weight": 1.0}
+    results = tiny_sweep(tmp_path, **one_run)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert_same(tiny_sweep(tmp_path, **one_run), results)
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    assert len(file.read_bytes()) == len(whole)
+
+
+def test_a_relative_folder_is_one_of_the_caller(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one_run = {"over": {"seed": [0]}, "kl_weight": 1.0}
+    results = tiny_sweep("kept", **one_run)
+    monkeypatch.setattr(sweeps, "train", None)
+    assert_same(tiny_sweep(tmp_path / "kept", **one_run), results)
 
 
 KILLED = """
@@ -86,7 +106,7 @@ def test_a_killed_sweep_has_its_finished_runs_on_disk(tmp_path, monkeypatch):
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     try:
         deadline = time.time() + 120
-        while len(list(folder.rglob("output.pkl"))) < 3:
+        while len(list(folder.glob("*.run"))) < 3:
             assert process.poll() is None and time.time() < deadline
             time.sleep(0.05)
     finally:
@@ -104,7 +124,7 @@ def test_a_killed_sweep_has_its_finished_runs_on_disk(tmp_path, monkeypatch):
 
 
 def test_processes_give_what_one_gives(tmp_path):
-    same(tiny_sweep(tmp_path / "two", jobs=2), tiny_sweep(tmp_path / "one"))
+    assert_same(tiny_sweep(tmp_path / "two", jobs=2), tiny_sweep(tmp_path / "one"))
 
 
 def test_two_workers_of_a_dask_cluster(tmp_path):
@@ -116,22 +136,22 @@ def test_two_workers_of_a_dask_cluster(tmp_path):
     ):
         client.wait_for_workers(2, timeout=60)
         with joblib.parallel_config(backend="dask", wait_for_workers_timeout=60):
-            outcomes = tiny_sweep(tmp_path / "dask", jobs=-1)
+            results = tiny_sweep(tmp_path / "dask", jobs=-1)
         executed = client.run(lambda dask_worker: dask_worker.state.executed_count)
     assert len(executed) == 2 and all(executed.values())
-    same(outcomes, tiny_sweep(tmp_path / "one"))
+    assert_same(results, tiny_sweep(tmp_path / "one"))
 
 
 def test_a_keras_schedule_is_known_by_its_numbers(tmp_path, monkeypatch):
     def rate(start):
         return keras.optimizers.schedules.CosineDecay(start, 10)
 
-    some = {"over": {"seed": [0]}, "kl_weight": 1.0}
-    tiny_sweep(tmp_path, **some, learning_rate=rate(1e-3))
+    one_run = {"over": {"seed": [0]}, "kl_weight": 1.0}
+    tiny_sweep(tmp_path, **one_run, learning_rate=rate(1e-3))
     monkeypatch.setattr(sweeps, "train", None)
-    tiny_sweep(tmp_path, **some, learning_rate=rate(1e-3))
+    tiny_sweep(tmp_path, **one_run, learning_rate=rate(1e-3))
     with pytest.raises(TypeError):
-        tiny_sweep(tmp_path, **some, learning_rate=rate(2e-3))
+        tiny_sweep(tmp_path, **one_run, learning_rate=rate(2e-3))
 
 
 @pytest.mark.parametrize(

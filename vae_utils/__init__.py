@@ -40,7 +40,7 @@ from vae_utils.networks import (
 from vae_utils.params import Params, seed_from_environment
 from vae_utils.recording import ProgressBar, Recorder
 from vae_utils.runs import Run, train
-from vae_utils.sweeps import Outcome, sweep
+from vae_utils.sweeps import SweepResult, sweep
 
 __all__ = [
     "VAE",
@@ -49,11 +49,11 @@ __all__ = [
     "Gaussian",
     "Images",
     "Likelihood",
-    "Outcome",
     "Params",
     "ProgressBar",
     "Recorder",
     "Run",
+    "SweepResult",
     "active_units",
     "binarised",
     "context_decoder",
