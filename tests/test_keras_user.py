@@ -126,6 +126,16 @@ def test_bad_validation_data_are_refused_before_training(make_vae, bars):
     assert int(vae.step) == 0
 
 
+@pytest.mark.parametrize("form", [as_dataset, as_generator, Batches])
+def test_bad_validation_data_are_refused_in_any_form(make_vae, bars, form):
+    vae = compiled(make_vae())
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        fit(vae, bars, validation_data=form(255 * bars))
+    history = fit(vae, bars, validation_data=form(bars))
+    again = vae.evaluate(form(bars), verbose=0, return_dict=True)
+    assert history["val_elbo"][0] == pytest.approx(again["elbo"], rel=1e-5)
+
+
 def test_more_than_one_array_is_refused(make_vae, bars):
     with pytest.raises(ValueError, match="one array of images; got 2 parts"):
         fit(compiled(make_vae()), [bars, bars])

@@ -4,6 +4,7 @@ Nothing here changes what is computed. The objective is in `model.py`.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import keras
@@ -172,9 +173,14 @@ class CompiledModel(keras.Model):
                 [0, 1], if `y` is something else than `x`, or on weights of images.
         """
         refuse_weights(settings.pop("sample_weight", None), settings.pop("class_weight", None))
-        if settings.get("validation_data") is not None:
-            settings["validation_data"] = self._checked_validation(settings["validation_data"])
-        with checked(x, y, self.image_shape) as images:
+        with ExitStack() as checks:
+            images = checks.enter_context(checked(x, y, self.image_shape))
+            if settings.get("validation_data") is not None:
+                x, y, weights = keras.utils.unpack_x_y_sample_weight(settings["validation_data"])
+                refuse_weights(weights)
+                check = checked(x, y, self.image_shape, "validation_data")
+                others = checks.enter_context(check)
+                settings["validation_data"] = (others,) if is_array(others) else others
             if is_array(images) and not settings.get("validation_split"):
                 at_once = None
                 batch_size = batch_size or 32
@@ -187,15 +193,6 @@ class CompiledModel(keras.Model):
                 images = batches(images, batch_size, shuffle=shuffle, at_once=at_once)
                 settings["shuffle"], batch_size = False, None
             return super().fit(images, None, batch_size, epochs, verbose, **settings)
-
-    def _checked_validation(self, data):
-        """Arrays are checked before training starts; all else when `evaluate` comes to it."""
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        refuse_weights(weights)
-        if not is_array(x):
-            return data
-        with checked(x, y, self.image_shape, "validation_data") as images:
-            return (images,)
 
     def evaluate(
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **settings
