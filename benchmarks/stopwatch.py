@@ -56,7 +56,8 @@ def _import():
         return history
 
     vae_utils.VAE.fit = timed_fit
-    _timed(recording.Recorder, "_look", "looking")
+    for name in ("on_train_begin", "on_train_batch_end"):  # in which a recorder looks
+        _timed(recording.Recorder, name, "looking")
 
     draw = matplotlib.backend_bases.FigureCanvasBase.print_figure
 

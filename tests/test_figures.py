@@ -168,6 +168,91 @@ def test_a_linear_models_pixels_may_lie_outside():
     np.testing.assert_allclose(shown(figure.axes[0]), [[0, 0.5, 1]])
 
 
+def painted(axis):
+    """The colour in the middle of an axis of a drawn figure, from 0 to 255."""
+    axis.figure.canvas.draw()
+    canvas = np.asarray(axis.figure.canvas.buffer_rgba())
+    x, y = axis.transAxes.transform((0.5, 0.5)).astype(int)
+    return canvas[len(canvas) - 1 - y, x, :3].tolist()
+
+
+RED, TEAL = (1.0, 0.0, 0.0), (0.0, 0.4, 0.6)
+
+
+def one_coloured(colour, count=8, side=8):
+    """Images (count, side, side, channels) of one colour."""
+    return np.broadcast_to(np.array(colour), (count, side, side, len(colour)))
+
+
+def a_painted_record(reconstruction, sample):
+    record = a_record(5)
+    for name, colour in (("reconstructions", reconstruction), ("samples", sample)):
+        record[name] = np.stack([one_coloured(colour)] * 5)
+    return record
+
+
+def test_rows_of_colour_images_are_drawn_in_their_colours():
+    figure = figures.image_rows([one_coloured(RED, 1), one_coloured(TEAL, 1)], ["red", "teal"])
+    assert [painted(axis) for axis in figure.axes] == [[255, 0, 0], [0, 102, 153]]
+
+
+def test_grey_images_are_drawn_dark_on_light():
+    figure = figures.image_rows([one_coloured([1.0], 1), one_coloured([0.0], 1)], ["1", "0"])
+    assert [painted(axis) for axis in figure.axes] == [[0, 0, 0], [255, 255, 255]]
+
+
+def test_colour_images_are_brightened_within_their_range():
+    images = np.array([-0.2, 0.25, 1.3]).reshape(1, 1, 1, 3)
+    figure = figures.image_rows([images], ["row"], brighten=2.0)
+    assert painted(figure.axes[0]) == [0, 127, 255]
+
+
+def test_training_samples_are_drawn_in_colour_with_a_white_gap():
+    figure = figures.training_samples(a_painted_record(RED, TEAL), moments=1, brighten=1.0)
+    wanted = [[255, 0, 0]] * 4 + [[255, 255, 255]] + [[0, 102, 153]] * 4
+    assert [painted(axis) for axis in figure.axes] == wanted
+
+
+def test_a_grey_gap_is_white_too():
+    figure = figures.training_samples(a_painted_record([1.0], [1.0]), moments=1)
+    wanted = [[0, 0, 0]] * 4 + [[255, 255, 255]] + [[0, 0, 0]] * 4
+    assert [painted(axis) for axis in figure.axes] == wanted
+
+
+def test_a_training_moment_is_drawn_in_colour():
+    record = a_painted_record(RED, RED)
+    record["samples"][3] = TEAL
+    figure, show = figures.training_moment(record, brighten=1.0)
+    show(3)
+    assert painted(figure.axes[0]) == [255, 0, 0]
+    assert painted(figure.axes[8]) == [0, 102, 153]
+
+
+def test_a_run_overview_is_drawn_in_colour():
+    records = [a_painted_record(RED, RED), a_painted_record(TEAL, RED)]
+    figure, show = figures.run_overview(records, brighten=1.0)
+    show(records[1], "words")
+    assert painted(figure.axes[0]) == [0, 102, 153]
+    assert painted(figure.axes[8]) == [255, 0, 0]
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda record: figures.image_rows([record["samples"][0]], ["row"]),
+        figures.training_samples,
+        figures.training_moment,
+        lambda record: figures.run_overview([record]),
+    ],
+)
+def test_images_of_other_channels_are_refused(draw, channels):
+    colour = [0.5] * channels
+    with pytest.raises(ValueError, match=rf"1 channel .* or 3 .*; got {channels}"):
+        draw(a_painted_record(colour, colour))
+    assert not plt.get_fignums()
+
+
 def test_every_call_draws_a_new_figure_and_all_can_be_closed():
     open_before = plt.get_fignums()
     made = [
@@ -188,40 +273,3 @@ def test_colours_are_different_and_so_are_the_line_styles_of_the_cycle():
     assert cycle["color"] == list(figures.COLOURS[:6])
     assert len({str(style) for style in cycle["linestyle"]}) == 6
     assert mpl.rcParams["figure.facecolor"] == "white"
-
-
-def in_colour(record, channels=3):
-    """The record of a model of images with these channels, each with pixels of its own."""
-    rng = np.random.default_rng(1)
-    pictures = {
-        name: rng.uniform(size=(*record[name].shape[:-1], channels))
-        for name in ("reconstructions", "samples")
-    }
-    return {**record, **pictures}
-
-
-def test_images_in_colour_are_drawn_in_colour():
-    images = np.random.default_rng(0).uniform(size=(2, 4, 4, 3))
-    figure = drawn(figures.image_rows([images], ["row"]))
-    for axis, image in zip(figure.axes, images, strict=True):
-        np.testing.assert_allclose(shown(axis), image)
-
-
-def test_training_in_colour_is_drawn_in_colour():
-    record = in_colour(a_record(5))
-    samples = drawn(figures.training_samples(record, moments=2, brighten=1.0))
-    np.testing.assert_allclose(shown(samples.axes[-1]), record["samples"][-1, 3])
-    moment, show = figures.training_moment(record, brighten=1.0)
-    show(2)
-    np.testing.assert_allclose(shown(drawn(moment).axes[0]), record["reconstructions"][2, 0])
-    overview, show = figures.run_overview([record], brighten=1.0)
-    show(record, "words")
-    np.testing.assert_allclose(shown(drawn(overview).axes[0]), record["reconstructions"][-1, 0])
-
-
-@pytest.mark.parametrize("channels", [2, 4])
-def test_other_channels_than_grey_and_colour_are_refused(channels):
-    with pytest.raises(ValueError, match=f"1 channel .grey. or 3 .* got {channels}"):
-        figures.image_rows([np.zeros((1, 4, 4, channels))], ["row"])
-    with pytest.raises(ValueError, match="1 channel"):
-        figures.training_samples(in_colour(a_record(5), channels))

@@ -81,7 +81,7 @@ def highest_and_limits(ground):
     """Of the weight and the KL, whose axes are free: the highest point, and the axis' limits."""
     free = ground.picture.axes[:2]
     points = [[y for line in axis.lines for y in line.get_ydata()] for axis in free]
-    return [max(some, default=0) for some in points], [axis.get_ylim() for axis in free]
+    return [max(values, default=0) for values in points], [axis.get_ylim() for axis in free]
 
 
 def test_earlier_runs_stay_for_comparison(ground):
@@ -240,7 +240,7 @@ def test_the_chosen_schedule_is_trained(ground):
 
 @pytest.mark.parametrize(("low", "high"), [("0.001", "10000"), ("1/1000", "1e4")])
 def test_the_bounds_are_allowed(low, high):
-    convert = form.FIELDS["variance"][2]
+    convert = form.FIELDS["variance"].convert
     assert (convert(low), convert(high)) == (0.001, 10_000)
 
 

@@ -57,33 +57,40 @@ def image_rows(rows, labels, brighten=1.0):
     """Rows of images, each with a label on its left.
 
     Args:
-        rows: arrays (n, h, w, 1), drawn dark on light, or (n, h, w, 3), in [0, 1].
+        rows: arrays (n, h, w, c) in [0, 1]: grey with 1 channel, which is drawn dark on
+            light, or red, green and blue with 3.
         labels: one text for each row.
         brighten: pixel values are raised to the power 1 / brighten, so that
             small ones become visible.
 
     Raises:
-        ValueError: if the images have neither one channel nor three.
+        ValueError: on images with another number of channels.
     """
+    rows = [[_brightened(drawable(image), brighten) for image in row] for row in rows]
     columns = max(len(row) for row in rows)
     figure, axes = plt.subplots(
         len(rows), columns, figsize=(WIDTH, WIDTH / (columns + 1.5) * len(rows)), squeeze=False
     )
     for row, label, line in zip(rows, labels, axes):
-        _row_of_images(line, [_brightened(image, brighten) for image in row], label)
+        _row_of_images(line, row, label)
     return figure
 
 
-def grey_or_colour(image: np.ndarray) -> np.ndarray:
-    """An image (h, w, 1) as (h, w), and one (h, w, 3) as it is: what matplotlib draws.
+def drawable(images):
+    """Return images (..., h, w, c) in the shape that matplotlib draws.
+
+    Returns:
+        (..., h, w) for grey images, (..., h, w, 3) for colour.
 
     Raises:
-        ValueError: on another number of channels.
+        ValueError: unless there are 1 or 3 channels.
     """
-    channels = image.shape[-1]
+    channels = images.shape[-1]
     if channels not in (1, 3):
-        raise ValueError(f"pictures have 1 channel (grey) or 3 (red, green, blue); got {channels}")
-    return image[..., 0] if channels == 1 else image
+        raise ValueError(
+            f"images must have 1 channel (grey) or 3 (red, green, blue) to be drawn; got {channels}"
+        )
+    return images[..., 0] if channels == 1 else images
 
 
 def _brightened(image, brighten):
@@ -92,15 +99,13 @@ def _brightened(image, brighten):
 
 
 def _row_of_images(axes, images, label):
-    """Images (h, w, c) in [0, 1] on as many of the axes, with a label on their left."""
+    """Draw `drawable` images on as many of the axes, with a label on their left."""
     for axis in axes:
         axis.set_axis_off()
     # An axis that is off shows no label, so the text stands beside it.
     axes[0].text(-0.15, 0.5, label, transform=axes[0].transAxes, ha="right", va="center")
-    return [
-        axis.imshow(grey_or_colour(image), vmin=0, vmax=1, cmap="gray_r")
-        for image, axis in zip(images, axes)
-    ]
+    # Limits and colour map are those of grey images; matplotlib draws colours as they are.
+    return [axis.imshow(image, vmin=0, vmax=1, cmap="gray_r") for image, axis in zip(images, axes)]
 
 
 def spread_moments(steps, moments):
@@ -114,11 +119,15 @@ def training_samples(record, moments=6, brighten=2.0):
 
     The left half reconstructs test images, the right half decodes codes drawn
     from the prior once. Small pixel values are raised to be visible.
+
+    Raises:
+        ValueError: as `image_rows`.
     """
     steps = record["step"]
     chosen = spread_moments(steps, moments)
     left, right = record["reconstructions"][:, :4], record["samples"][:, :4]
-    gap = np.zeros_like(left[0, :1])
+    # White, as the paper: grey images are drawn dark on light, colours as they are.
+    gap = np.full_like(left[0, :1], 0 if left.shape[-1] == 1 else 1)
     rows = [np.concatenate([left[i], gap, right[i]]) for i in chosen]
     figure = image_rows(rows, [f"step {steps[i]:,}" for i in chosen], brighten)
     for start, title in ((0, "reconstructions"), (left.shape[1] + 1, "samples")):
@@ -154,28 +163,40 @@ def training_moment(record, brighten=2.0):
     Returns:
         the figure, and a function that takes the index of a moment and changes
         the figure to show it.
+
+    Raises:
+        ValueError: as `image_rows`.
     """
+    pictures = _pictures(record, 0, brighten)
     columns = min(8, record["samples"].shape[1])
     figure = plt.figure(figsize=(WIDTH, 4.3))
     above, below = figure.subfigures(2, 1, height_ratios=[1.5, 2.8])
     rows = {
-        name: _row_of_images(line, record[name][0, :columns], name)
-        for name, line in zip(("reconstructions", "samples"), above.subplots(2, columns))
+        name: _row_of_images(line, pictures[name][:columns], name)
+        for name, line in zip(pictures, above.subplots(2, columns))
     }
     axes = below.subplots(1, 2)
     _draw_training_values(below, axes, record)
     marks = [axis.axvline(0, color=BLACK, linewidth=1) for axis in axes]
 
     def show(index):
-        for name, row in rows.items():
-            for image, shown in zip(record[name][index], row):
-                shown.set_data(_brightened(grey_or_colour(image), brighten))
+        for name, images in _pictures(record, index, brighten).items():
+            for image, shown in zip(images, rows[name]):
+                shown.set_data(image)
         for mark in marks:
             mark.set_xdata([record["step"][index]] * 2)
 
     show(0)
     _keep_layout(figure)
     return figure, show
+
+
+def _pictures(record, index, brighten):
+    """Return the pictures of one moment, by name, as they are drawn."""
+    return {
+        name: _brightened(drawable(record[name][index]), brighten)
+        for name in ("reconstructions", "samples")
+    }
 
 
 def _keep_layout(figure):
@@ -208,16 +229,25 @@ def run_overview(records, brighten=2.0):
     Returns:
         the figure, and a function that takes one of the records and a text and
         changes the figure to show them.
+
+    Raises:
+        ValueError: as `image_rows`.
     """
+    pictures = _pictures(records[0], -1, brighten)
     columns = min(8, records[0]["samples"].shape[1])
     figure = plt.figure(figsize=(WIDTH, 6.8))
     above, below = figure.subfigures(2, 1, height_ratios=[1.5, 5.3])
     rows = {
-        name: _row_of_images(line, records[0][name][-1, :columns], name)
-        for name, line in zip(("reconstructions", "samples"), above.subplots(2, columns))
+        name: _row_of_images(line, pictures[name][:columns], name)
+        for name, line in zip(pictures, above.subplots(2, columns))
     }
-    names = list(_curves(records[0]))
-    axes = below.subplot_mosaic([names[:2], names[2:4], [names[4], "words"]])
+    axes = below.subplot_mosaic(
+        [
+            ["KL weight", "KL (nats)"],
+            ["MSE (per pixel)", "means"],
+            ["standard deviations", "words"],
+        ]
+    )
     lines = {}
     for title, series in _curves(records[0]).items():
         axis = axes[title]
@@ -233,22 +263,22 @@ def run_overview(records, brighten=2.0):
         axis.xaxis.set_major_locator(MaxNLocator(4))
     # The KL at weight 0 would hide all others on a linear axis.
     axes["KL (nats)"].set_yscale("symlog")
-    for axis in (axes["KL (nats)"], axes["standard deviations"]):
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter(NullFormatter())
-    for title in ("means", "standard deviations"):
+    for title in ("KL (nats)", "standard deviations"):
+        axes[title].yaxis.set_major_formatter("{x:g}")
+        axes[title].yaxis.set_minor_formatter(NullFormatter())
+    # The lowest of each column.
+    for title in ("standard deviations", "means"):
         axes[title].set_xlabel("gradient step")
-    aside = axes["words"]
-    words = aside.text(0, 1.1, "", va="top", transform=aside.transAxes)
-    aside.legend(axes["means"].get_lines(), ["highest", "lowest"], loc=(0, 0), borderpad=0)
-    aside.set_axis_off()
+    words = axes["words"].text(0, 1.1, "", va="top", transform=axes["words"].transAxes)
+    axes["words"].legend(lines["means"], ["highest", "lowest"], loc=(0, 0), borderpad=0)
+    axes["words"].set_axis_off()
     _keep_layout(figure)
 
     def show(record, text):
         words.set_text(text)
-        for name, row in rows.items():
-            for image, shown in zip(record[name][-1], row):
-                shown.set_data(_brightened(grey_or_colour(image), brighten))
+        for name, images in _pictures(record, -1, brighten).items():
+            for image, shown in zip(images, rows[name]):
+                shown.set_data(image)
         for title, series in _curves(record).items():
             for line, values in zip(lines[title], series):
                 line.set_ydata(values)

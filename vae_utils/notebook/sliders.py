@@ -21,7 +21,8 @@ from vae_utils.notebook import figures
 
 # Pixels of a picture for each pixel of the page: sharp on today's screens.
 DENSITY = 2
-# Enough for lines, letters and small grey pictures, at not much more than half the bytes.
+# Enough for lines, letters and small grey images, at not much more than half the bytes. A figure
+# with images in colour keeps all of its colours.
 COLOURS = 128
 PAUSE = 300  # milliseconds between two pictures, when they play
 
@@ -41,11 +42,13 @@ def picture(figure, alt):
 
 
 def _encoded(figure):
-    """A figure as the text of a WebP: without loss but for the number of colours."""
+    """Return a figure as the text of a WebP, without loss but for the number of colours."""
     drawn, few = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=100 * DENSITY, pil_kwargs={"compress_level": 1})
-    pixels = Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    pixels.convert("RGB").save(few, "webp", lossless=True)
+    pixels = Image.open(drawn).convert("RGB")
+    if not any(image.get_array().ndim == 3 for axis in figure.axes for image in axis.images):
+        pixels = pixels.quantize(COLOURS, dither=Image.Dither.NONE).convert("RGB")
+    pixels.save(few, "webp", lossless=True)
     return base64.b64encode(few.getvalue()).decode("ascii")
 
 
@@ -172,14 +175,15 @@ def latent_map(vae, images, labels, side=15, reach=3.0):
         reach: how far the sliders go, in standard deviations of the prior.
 
     Raises:
-        ValueError: if the model hasn't two latent units, or on bad images.
+        ValueError: if the model hasn't two latent units, on bad images, or on images that
+            have neither 1 channel nor 3.
     """
     if vae.latent_size != 2:
         raise ValueError(f"the map needs a model with 2 latent units; got {vae.latent_size}")
     check_at_least("side", side, 2)
     places = np.linspace(-reach, reach, side)
     codes = np.array([(x, y) for y in places for x in places], "float32")
-    decoded = vae.decode(codes).reshape(side, side, *vae.image_shape)
+    decoded = figures.drawable(vae.decode(codes).reshape(side, side, *vae.image_shape))
     figure, axis, frame = figures.code_map(vae.encode(images)[0], labels, reach)
     style, place = _map_and_marker(figure, axis, frame)
     rows = [
@@ -235,11 +239,8 @@ def _map_and_marker(figure, axis, frame):
 
 
 def _small(image):
-    """An image in [0, 1] as the text of a PNG: grey ones dark on light, colour as it is."""
+    """Return a `drawable` image as the text of a PNG: grey dark on light, colour as it is."""
     buffer = io.BytesIO()
-    pixels = figures.grey_or_colour(image)
-    if pixels.ndim == 2:
-        pixels = 1 - pixels
-    pixels = np.round(255 * pixels).clip(0, 255).astype("uint8")
+    pixels = np.round(255 * (1 - image if image.ndim == 2 else image)).clip(0, 255).astype("uint8")
     Image.fromarray(pixels).save(buffer, "png", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

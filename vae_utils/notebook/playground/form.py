@@ -2,6 +2,8 @@
 
 import html
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import ipywidgets
 
@@ -19,25 +21,59 @@ NETWORKS = {
     "small conv": ("conv", {"conv_filters": (16, 32), "conv_units": 128}),
     "conv": ("conv", {}),
 }
+
+
+# Each takes all that the form knows of a schedule, and leaves what its kind has no use for.
+
+
+def linear(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    return schedules.Linear(rate, start, cap)
+
+
+def sigmoid(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    """Rise as steeply as `rate` says halfway, where a linear rise would be halfway, too."""
+    return schedules.Sigmoid(4 * rate, start + 0.5 / rate, cap)
+
+
+def cosine(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    return schedules.Cosine(1 / rate, start, cap)
+
+
+def cyclical(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    return schedules.Cyclical(2 / rate, cap=cap)
+
+
+def quality_gate(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    return schedules.QualityGate(gate, rate, cap)
+
+
+def constant(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    return schedules.Constant(cap)
+
+
 SCHEDULES = {
-    "linear": lambda rate, start, cap, gate: schedules.Linear(rate, start, cap),
-    "sigmoid": lambda rate, start, cap, gate: schedules.Sigmoid(4 * rate, start + 0.5 / rate, cap),
-    "cosine": lambda rate, start, cap, gate: schedules.Cosine(1 / rate, start, cap),
-    "cyclical": lambda rate, start, cap, gate: schedules.Cyclical(2 / rate, cap=cap),
-    "quality gate": lambda rate, start, cap, gate: schedules.QualityGate(gate, rate, cap),
-    "constant": lambda rate, start, cap, gate: schedules.Constant(cap),
+    "linear": linear,
+    "sigmoid": sigmoid,
+    "cosine": cosine,
+    "cyclical": cyclical,
+    "quality gate": quality_gate,
+    "constant": constant,
 }
 
 
-def number(text, name, low, high, example, whole=False):
-    """The number that a field holds, such as 0.0025 or 1/400.
+def number(
+    text: str, name: str, low: float, high: float, example: str, whole: bool = False
+) -> float:
+    """Return the number that a field holds, such as 0.0025 or 1/400.
 
     Raises:
         ValueError: if it is none, or out of range.
     """
     try:
-        above, *below = text.split("/", 1)
-        value = float(above) / (float(below[0]) if below else 1)
+        numerator, slash, denominator = text.partition("/")
+        value = float(numerator)
+        if slash:
+            value /= float(denominator)
     except (ValueError, ZeroDivisionError):
         value = math.nan
     if not math.isfinite(value) or (whole and not value.is_integer()):
@@ -48,43 +84,64 @@ def number(text, name, low, high, example, whole=False):
     return int(value) if whole else value
 
 
-def steps_of(text):
+def steps_of(text: str) -> int:
+    """Return the number of gradient steps that a field holds.
+
+    Raises:
+        ValueError: as `number`, or if the looks don't divide it.
+    """
     steps = number(text, "steps", EVERY, 100_000, "400", whole=True)
     if steps % EVERY:
         raise ValueError(f"steps must be a multiple of {EVERY}; got {text}")
     return steps
 
 
-# Of each field: its value at first, what it means, and how its text becomes a number.
+@dataclass(frozen=True)
+class Field:
+    """A field of the form.
+
+    Attributes:
+        first: the text that it holds at first.
+        meaning: what the number in it means.
+        convert: turns its text into the number, or raises a ValueError that says what is wrong.
+    """
+
+    first: str
+    meaning: str
+    convert: Callable[[str], float]
+
+
 FIELDS = {
-    "variance": ("0.5", "of the likelihood", lambda t: number(t, "variance", 1e-3, 1e4, "0.5")),
-    "rate": (
+    "variance": Field(
+        "0.5", "of the likelihood", lambda text: number(text, "variance", 1e-3, 1e4, "0.5")
+    ),
+    "rate": Field(
         "1/400",
         "rise of the weight per step, at a cap of 1",
-        lambda t: number(t, "rate", 1e-6, 1, "0.01 or 1/400"),
+        lambda text: number(text, "rate", 1e-6, 1, "0.01 or 1/400"),
     ),
-    "start": (
+    "start": Field(
         "0",
         "first step of the rise: linear, sigmoid, cosine",
-        lambda t: number(t, "start", 0, 1e6, "100"),
+        lambda text: number(text, "start", 0, 1e6, "100"),
     ),
-    "cap": ("1", "highest weight", lambda t: number(t, "cap", 0, 1e4, "0.5")),
-    "steps": ("400", "gradient steps", steps_of),
-    "seed": (
+    "cap": Field("1", "highest weight", lambda text: number(text, "cap", 0, 1e4, "0.5")),
+    "steps": Field("400", "gradient steps", steps_of),
+    "seed": Field(
         "0",
         "of start values and noise",
-        lambda t: number(t, "seed", 0, 2**31 - 1, "1", whole=True),
+        lambda text: number(text, "seed", 0, 2**31 - 1, "1", whole=True),
     ),
 }
 MEANINGS = {
     "network": "",
     "schedule": "cyclical: four cycles of 2/rate steps, then the cap",
-    **{name: meaning for name, (_, meaning, _) in FIELDS.items()},
+    **{name: field.meaning for name, field in FIELDS.items()},
 }
 
 
 class Form(ipywidgets.VBox):
-    """A line for each setting: its name, its field, and its meaning or what is wrong with it.
+    """Show a line for each setting: its name, its field, and its meaning or what is wrong.
 
     `fields` and `notes` are dicts of widgets, by the names of the settings.
     """
@@ -94,10 +151,12 @@ class Form(ipywidgets.VBox):
             "network": ipywidgets.Dropdown(options=list(NETWORKS), description="network"),
             "schedule": ipywidgets.Dropdown(options=list(SCHEDULES), description="schedule"),
         }
-        for name, (value, meaning, _) in FIELDS.items():
-            self.fields[name] = ipywidgets.Text(value, description=name, tooltip=meaning)
-        for field in self.fields.values():
-            field.style = {"description_width": "6.5rem"}
+        for name, field in FIELDS.items():
+            self.fields[name] = ipywidgets.Text(
+                field.first, description=name, tooltip=field.meaning
+            )
+        for widget in self.fields.values():
+            widget.style = {"description_width": "6.5rem"}
         self.notes = {name: ipywidgets.HTML(MEANINGS[name]) for name in self.fields}
         for name in FIELDS:
             self.fields[name].observe(lambda _, name=name: self._look_at(name), "value")
@@ -105,16 +164,16 @@ class Form(ipywidgets.VBox):
             [ipywidgets.HBox([self.fields[name], self.notes[name]]) for name in self.fields]
         )
 
-    def read(self):
-        """What the fields say, as a dict, or None if one of them is wrong; that one says why."""
+    def read(self) -> dict[str, str | float] | None:
+        """Return the settings by name; or None if a field is wrong, and say there why."""
         settings = {name: self.fields[name].value for name in ("network", "schedule")}
         settings |= {name: self._look_at(name) for name in FIELDS}
         return None if None in settings.values() else settings
 
     def _look_at(self, name):
-        """The number in a field; or None, and beside it what is wrong."""
+        """Return the number in a field; or None, and say beside it what is wrong."""
         try:
-            value = FIELDS[name][2](self.fields[name].value)
+            value = FIELDS[name].convert(self.fields[name].value)
         except ValueError as error:
             words = html.escape(str(error))
             self.notes[name].value = f'<span role="alert" style="color: red">{words}</span>'

@@ -1,9 +1,10 @@
-"""A figure that grows while a model trains: curves of earlier runs, and of the one that goes on."""
+"""A figure that grows while a model trains: the curves of earlier runs and of the current one."""
 
 import base64
 import html
 import io
 import threading
+from collections.abc import Sequence
 
 import ipywidgets
 import numpy as np
@@ -12,30 +13,32 @@ from matplotlib.figure import Figure
 from vae_utils.notebook.figures import COLOURS
 
 SIZE = (900, 300)  # pixels
+# Steps, KL weights, KLs and squared errors.
+Curves = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 class LivePlot(ipywidgets.HTML):
-    """KL weight, KL and squared error over the gradient steps, a line for each run in each axis.
+    """Plot KL weight, KL and squared error over the gradient steps, with a line for each run.
 
-    An HTML widget, as ipywidgets' own for images can't say what they show. Threads may
-    call its methods.
+    It is an HTML widget because ipywidgets' image widgets take no alternative text. Threads
+    may call its methods.
 
     Args:
         mean_image_mse: squared error per pixel of the mean image: a dotted line, to compare.
     """
 
-    def __init__(self, mean_image_mse):
+    def __init__(self, mean_image_mse: float):
         super().__init__()
         self._mean_image_mse = mean_image_mse
         self._drawing = threading.Lock()
         self.draw([])
 
-    def draw(self, runs, running=False):
-        """The figure anew.
+    def draw(self, runs: Sequence[tuple[str, Curves]], running: bool = False) -> None:
+        """Redraw the figure.
 
         Args:
             runs: pairs of a label and four arrays: steps, KL weights, KLs and squared errors.
-            running: whether a run goes on, whose line `move` draws.
+            running: whether a run is under way, whose line `move` draws.
         """
         with self._drawing:
             self._alt = _in_words(runs, running)
@@ -70,8 +73,12 @@ class LivePlot(ipywidgets.HTML):
             self._figure.set_layout_engine("none")
             self._render()
 
-    def move(self, curves):
-        """Draw the line of the run that goes on up to where it is: four arrays, as for `draw`."""
+    def move(self, curves: Curves) -> None:
+        """Extend the line of the current run.
+
+        Args:
+            curves: all of it so far: four arrays, as for `draw`.
+        """
         with self._drawing:
             for line, values in zip(self._lines, curves[1:]):
                 line.set_data(curves[0], values)
@@ -93,7 +100,7 @@ class LivePlot(ipywidgets.HTML):
 
 
 def _in_words(runs, running):
-    """What the figure shows, for those who can't see it."""
+    """Describe the figure for those who can't see it."""
     words = ["KL weight, KL and squared error over the steps; dotted, the mean image's error."]
     for label, (steps, weights, kl, mse) in runs:
         words.append(

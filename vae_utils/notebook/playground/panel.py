@@ -39,11 +39,11 @@ TITLES = {
 RESULTS = ("elbo", "kl", "active_units", "mutual_information", "mse")
 
 
-class _Stoppable(Recorder):
-    """A recorder that ends the training when it is asked to."""
+class _Live(Recorder):
+    """Hand each look on, and end the training when asked to."""
 
-    def __init__(self, images, on_look, stop):
-        super().__init__(images, form.EVERY, pictures=0, on_look=on_look)
+    def __init__(self, images, show, stop):
+        super().__init__(images, form.EVERY, pictures=0, on_look=show)
         self._stop = stop
 
     def on_train_batch_end(self, batch, logs=None):
@@ -53,7 +53,7 @@ class _Stoppable(Recorder):
 
 
 class Playground(ipywidgets.VBox):
-    """Fields for a run, buttons to train, stop, clear and save, curves and a table of all runs.
+    """Show fields for a run, buttons to train, stop, clear and save, curves, and all runs' table.
 
     Args:
         images: `Images`, as `load_images` returns them.
@@ -64,7 +64,7 @@ class Playground(ipywidgets.VBox):
 
     _newest_stop = threading.Event()
 
-    def __init__(self, images):
+    def __init__(self, images: Images):
         if not isinstance(images, Images):
             raise ValueError(f"images must come from load_images; got {type(images).__name__}")
         self.images = images
@@ -103,17 +103,17 @@ class Playground(ipywidgets.VBox):
         self.table = ipywidgets.HTML()
 
     def _say(self, text):
-        """Below the buttons, marked as news for screen readers."""
+        """Show a text below the buttons, announced by screen readers."""
         self.status.value = f'<span role="status">{html.escape(text)}</span>'
 
     def _draw(self):
-        """The figure anew: all finished runs and, while one goes on, a line for it."""
+        """Redraw the figure: all finished runs and, while one is under way, a line for it."""
         with self._drawing:  # so that no older state is drawn last
             runs = [(f"run {run['run']}", run["curves"]) for run in self.runs]
             self.picture.draw(runs, self.running)
 
     def _tell(self):
-        """The table: a row for each finished run."""
+        """Fill the table: a row for each finished run."""
         runs = list(self.runs)
         if not runs:
             self.table.value = ""
@@ -129,8 +129,8 @@ class Playground(ipywidgets.VBox):
 
     # ---- the buttons ---------------------------------------------------------
 
-    def wait(self, seconds=None):
-        """Wait for the run to end, at most so many seconds."""
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait for the run to end, for at most `seconds` if given."""
         if self._thread is not None:
             self._thread.join(seconds)
 
@@ -193,7 +193,7 @@ class Playground(ipywidgets.VBox):
                     self._say("Training.")
                 self._say_how_far(settings["steps"], first, here)
 
-        live = _Stoppable(self.images.test[:WATCH], show, self._stop)
+        live = _Live(self.images.test[:WATCH], show, self._stop)
         try:
             self._draw()
             run = self._train(settings, live)
@@ -207,7 +207,10 @@ class Playground(ipywidgets.VBox):
             self._draw()
 
     def _say_how_far(self, steps, first, here):
-        """The bar, and in words; the first steps tell nothing of the time that is left."""
+        """Move the bar, and say how many steps are done and how long the rest takes.
+
+        Only steps after the first look that followed compiling are timed.
+        """
         self.bar.value = here[0]
         text = f"Step {here[0]:,} of {steps:,}"
         if here[0] > first[0]:
@@ -239,7 +242,7 @@ class Playground(ipywidgets.VBox):
         numbers = summary(run.vae, self.images.test[:TEST])
         self.runs.append(
             {
-                "run": max((some["run"] for some in self.runs), default=0) + 1,
+                "run": max((earlier["run"] for earlier in self.runs), default=0) + 1,
                 **settings,
                 "steps": done,
                 **{name: float(numbers[name]) for name in RESULTS},
@@ -260,7 +263,7 @@ class Playground(ipywidgets.VBox):
 
 
 def _curves(moments):
-    """Steps, KL weight, KL and squared error of the looks so far."""
+    """Return steps, KL weights, KLs and squared errors of the looks so far."""
     rows = [(m["step"], m["kl_weight"], m["kl_per_unit"].sum(), m["mse"]) for m in moments]
     return tuple(np.array(rows).T)
 
