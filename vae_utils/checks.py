@@ -1,15 +1,25 @@
-"""Checks that several public functions share; each says what was wrong and what is accepted."""
+"""Checks that several public functions share; each says what was wrong and what is accepted.
 
+All take the value first, then what it must be, then the name that the message calls it by.
+"""
+
+from numbers import Integral
+from typing import Any
+
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def check_images(images, image_shape=None, name="images"):
+def check_images(
+    images: ArrayLike, image_shape: tuple[int, ...] | None = None, name: str = "images"
+) -> np.ndarray:
     """Return `images` as float32, or say why they are not images.
 
     Args:
         images: array of shape (n, height, width, channels), floats in [0, 1].
         image_shape: the (height, width, channels) that is needed, if any.
-        name: how the message calls the array.
+        name: what the message calls the array.
 
     Raises:
         ValueError: on a wrong shape, dtype or range, on no image, or on NaN.
@@ -37,7 +47,7 @@ def check_images(images, image_shape=None, name="images"):
     return images.astype("float32", copy=False)
 
 
-def check_codes(codes, latent_size):
+def check_codes(codes: ArrayLike, latent_size: int) -> np.ndarray:
     """Return latent `codes` as float32 of shape (n, latent_size).
 
     Raises:
@@ -51,7 +61,7 @@ def check_codes(codes, latent_size):
     return codes
 
 
-def check_networks(encoder, decoder):
+def check_networks(encoder: keras.Model, decoder: keras.Model) -> None:
     """Raise a ValueError unless the two networks make a VAE together.
 
     The encoder maps images (n, h, w, c) to two outputs (n, latent_size), the decoder codes
@@ -104,8 +114,27 @@ def check_networks(encoder, decoder):
         )
 
 
-def check_at_least(name, value, low):
-    """Raise a ValueError unless the number `value` is at least `low`."""
+def check_at_least(value: float, low: float, name: str) -> float:
+    """Return `value`, or raise a ValueError unless it is finite and at least `low`."""
     if not value >= low or not np.isfinite(value):
         raise ValueError(f"{name} must be a finite number of at least {low}; got {value}")
     return value
+
+
+def check_positive(value: float, name: str) -> float:
+    """Return `value`, or raise a ValueError unless it is finite and above 0."""
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name} must be positive and finite; got {value}")
+    return value
+
+
+def check_whole(value: Any, low: int, name: str, high: int | None = None) -> int:
+    """Return `value` as an int, or raise a ValueError unless it is whole and in its range.
+
+    Whole numbers are Python's and NumPy's integers; 10.0 is none, and neither is True.
+    """
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        where = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be a whole number {where}; got {value!r}")
+    return int(value)

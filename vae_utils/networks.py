@@ -6,9 +6,12 @@ to logits (n, h, w, c), one per pixel.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
 from vae_utils.params import Params
@@ -21,19 +24,19 @@ class SoftBound(layers.Layer):
     A log standard deviation that runs off to infinity turns 0 · KL into NaN.
     """
 
-    def __init__(self, bound, **kwargs):
+    def __init__(self, bound: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.bound = bound
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.bound * ops.tanh(inputs / self.bound)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "bound": self.bound}
 
 
 def _posterior(features, params):
-    """The two heads of every encoder."""
+    """Add the two heads of every encoder: mean and log standard deviation."""
     mean = layers.Dense(params.latent_size, name="mean")(features)
     bound = params.log_std_bound
     start = bound * math.atanh(params.log_std_start / bound)
@@ -46,7 +49,17 @@ def _posterior(features, params):
 
 
 def conv_encoder(params: Params = Params()) -> keras.Model:
-    """Strided convolutions, then one dense layer: the high-capacity encoder."""
+    """Build the high-capacity encoder: strided convolutions, then one dense layer.
+
+    Returns:
+        A Keras model: images (n, h, w, c) to mean and log standard deviation, each
+        (n, latent_size).
+
+    Example:
+        >>> encoder = conv_encoder(Params(image_shape=(20, 28, 3), latent_size=8))
+        >>> encoder.input_shape, encoder.output_shape
+        ((None, 20, 28, 3), [(None, 8), (None, 8)])
+    """
     images = keras.Input(params.image_shape, name="images")
     hidden = images
     for filters in params.conv_filters:
@@ -58,10 +71,18 @@ def conv_encoder(params: Params = Params()) -> keras.Model:
 
 
 def conv_decoder(params: Params = Params()) -> keras.Model:
-    """Dense layers, then transposed convolutions: the high-capacity decoder.
+    """Build the high-capacity decoder: dense layers, then transposed convolutions.
+
+    Returns:
+        A Keras model: codes (n, latent_size) to logits (n, h, w, c).
 
     Raises:
         ValueError: if the image's sides are not multiples of the total stride.
+
+    Example:
+        >>> decoder = conv_decoder(Params(image_shape=(20, 28, 3), latent_size=8))
+        >>> decoder.input_shape, decoder.output_shape
+        ((None, 8), (None, 20, 28, 3))
     """
     height, width, channels = params.image_shape
     total_stride = params.conv_stride ** len(params.conv_filters)
@@ -86,7 +107,16 @@ def conv_decoder(params: Params = Params()) -> keras.Model:
 
 
 def mlp_encoder(params: Params = Params()) -> keras.Model:
-    """ReLU layers on the flattened image: the low-capacity encoder."""
+    """Build the low-capacity encoder: ReLU layers on the flattened image.
+
+    Returns:
+        A Keras model: images (n, h, w, c) to mean and log standard deviation, each
+        (n, latent_size).
+
+    Example:
+        >>> mlp_encoder(Params(latent_size=2)).output_shape
+        [(None, 2), (None, 2)]
+    """
     images = keras.Input(params.image_shape, name="images")
     hidden = layers.Flatten()(images)
     for units in params.mlp_encoder_units:
@@ -95,14 +125,23 @@ def mlp_encoder(params: Params = Params()) -> keras.Model:
 
 
 def mlp_decoder(params: Params = Params()) -> keras.Model:
-    """ReLU layers, then one logit per pixel: the low-capacity decoder."""
+    """Build the low-capacity decoder: ReLU layers, then one logit per pixel.
+
+    Returns:
+        A Keras model: codes (n, latent_size) to logits (n, h, w, c).
+
+    Example:
+        >>> linear = mlp_decoder(Params(mlp_decoder_units=()))  # no hidden layer
+        >>> linear.output_shape
+        (None, 28, 28, 1)
+    """
     codes = keras.Input((params.latent_size,), name="codes")
     logits = layers.Reshape(params.image_shape, name="logits")(_mlp_logits(codes, params))
     return keras.Model(codes, logits, name="mlp_decoder")
 
 
 def _mlp_logits(codes, params):
-    """What the code alone says about each pixel: (n, pixels)."""
+    """Return what the code alone says about each pixel: (n, pixels)."""
     hidden = codes
     for units in params.mlp_decoder_units:
         hidden = layers.Dense(units, activation="relu")(hidden)
@@ -117,49 +156,64 @@ class MaskedDense(layers.Dense):
     0 < its time − their time ≤ `context` (Germain et al. 2015, arXiv 1502.03509, section 3).
 
     Args:
-        input_times: numbers, one for each input.
-        unit_times: numbers, one for each unit.
+        input_times: one number for each input.
+        unit_times: one number for each unit.
         context: how far back a unit reads, at least 0; None for all that came before.
+        settings: as for `Dense`, without `units`.
     """
 
     # Dense's own save kernel and bias only.
     save_own_variables = layers.Layer.save_own_variables
     load_own_variables = layers.Layer.load_own_variables
 
-    def __init__(self, input_times, unit_times, context=None, **settings):
+    def __init__(
+        self,
+        input_times: Sequence[float] | np.ndarray,
+        unit_times: Sequence[float] | np.ndarray,
+        context: float | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(**{**settings, "units": len(unit_times)})
         self.input_times = [float(time) for time in input_times]
         self.unit_times = [float(time) for time in unit_times]
         self.context = context
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         ages = np.subtract.outer(self.unit_times, self.input_times).T
         oldest = math.inf if self.context is None else self.context
-        # A weight that isn't trained, so that runs which differ in it share a program.
+        # A weight that is not trained, so that runs with different masks share a program.
         self.mask = self.add_weight(name="mask", shape=ages.shape, trainable=False)
         self.mask.assign((ages > 0) & (ages <= oldest))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         outputs = ops.matmul(inputs, self.kernel * self.mask)
         return self.activation(outputs + self.bias if self.use_bias else outputs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = ("input_times", "unit_times", "context")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
 def context_decoder(params: Params = Params()) -> keras.Model:
-    """The MLP decoder, and one that reads pixels, added up: codes and pixels to logits.
+    """Build a decoder that reads pixels: its logits and those of the MLP decoder, added up.
 
     Pixels are drawn row by row, and each logit reads the `params.context` pixels before its
     own, through one masked layer, or through two with `params.context_units` between them
     (Chen et al. 2017, arXiv 1611.02731, section 3.2).
+
+    Returns:
+        A Keras model: [codes (n, latent_size), images (n, h, w, c)] to logits (n, h, w, c).
+
+    Example:
+        >>> decoder = context_decoder(Params(latent_size=2, context=3))
+        >>> decoder.input_shape, decoder.output_shape
+        ([(None, 2), (None, 28, 28, 1)], (None, 28, 28, 1))
     """
     codes = keras.Input((params.latent_size,), name="codes")
     seen = keras.Input(params.image_shape, name="seen")
     times = np.arange(math.prod(params.image_shape))
-    # From 0 and 1 to −1 and 1, so that 0 is neither, but a pixel that is not seen.
+    # From 0 and 1 to −1 and 1, so that 0 stands for a pixel that is not seen.
     hidden = layers.Rescaling(2.0, offset=-1.0)(layers.Flatten()(seen))
     hidden = layers.Dropout(params.pixel_dropout)(hidden)
     if params.context_units:

@@ -2,7 +2,8 @@
 
 import os
 from dataclasses import dataclass
-from numbers import Integral
+
+from vae_utils.checks import check_positive, check_whole
 
 
 @dataclass(frozen=True)
@@ -22,18 +23,25 @@ class Params:
         conv_units: width of the dense layer next to the latent units.
         mlp_encoder_units: widths of the hidden layers of the feed-forward encoder.
         mlp_decoder_units: widths of the hidden layers of the feed-forward decoder.
-        context: how many pixels before its own a pixel of the context decoder depends on;
-            None for all of them. 0 makes it the feed-forward decoder.
+        context: how many earlier pixels each pixel of the context decoder depends on;
+            None for all of them. With 0 it is the feed-forward decoder.
         context_units: width of a masked hidden layer between all pixels and the logits; 0 for
             no such layer.
-        pixel_dropout: share of the pixels that the context decoder doesn't see in training.
+        pixel_dropout: share of the pixels that are hidden from the context decoder in training.
         log_std_start: log standard deviation of the posterior before training.
         log_std_bound: the log standard deviation stays within ± this bound.
         batch_size: images per gradient step.
         learning_rate: step size of Adam.
 
     Raises:
-        ValueError: if a number is outside of its range.
+        ValueError: if a number is outside its range.
+
+    Example:
+        >>> Params(latent_size=2, mlp_decoder_units=[200, 200]).mlp_decoder_units
+        (200, 200)
+        >>> Params(latent_size=2.5)
+        Traceback (most recent call last):
+        ValueError: latent_size must be a whole number of at least 1; got 2.5
     """
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
@@ -52,43 +60,32 @@ class Params:
     batch_size: int = 64
     learning_rate: float = 1e-3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # Equal sizes are equal parameters, also when they come as lists.
         for name in ("image_shape", "conv_filters", "mlp_encoder_units", "mlp_decoder_units"):
             sizes = getattr(self, name)
             if not isinstance(sizes, (tuple, list)):
                 raise ValueError(f"{name} must be a tuple such as (200,); got {sizes!r}")
             object.__setattr__(self, name, tuple(sizes))
-        if len(self.image_shape) != 3 or min(self.image_shape) < 1:
+        if len(self.image_shape) != 3:
             raise ValueError(
-                "image_shape must be (height, width, channels), each at least 1; "
-                f"got {self.image_shape}"
+                f"image_shape must be (height, width, channels); got {self.image_shape}"
             )
-        sizes = {
-            "latent_size": self.latent_size,
-            "conv_kernel": self.conv_kernel,
-            "conv_stride": self.conv_stride,
-            "conv_units": self.conv_units,
-            "batch_size": self.batch_size,
-            "conv_filters": min(self.conv_filters, default=0),
-            "mlp_encoder_units": min(self.mlp_encoder_units, default=1),
-            "mlp_decoder_units": min(self.mlp_decoder_units, default=1),
-        }
-        for name, size in sizes.items():
-            if not isinstance(size, Integral) or size < 1:
-                raise ValueError(
-                    f"{name} must be whole numbers of at least 1; got {getattr(self, name)!r}"
-                )
-        for name in ("context", "context_units"):
-            size = getattr(self, name)
-            if not (isinstance(size, Integral) and size >= 0 or name == "context" and size is None):
-                raise ValueError(f"{name} must be a whole number of at least 0; got {size!r}")
+        for name in ("latent_size", "conv_kernel", "conv_stride", "conv_units", "batch_size"):
+            check_whole(getattr(self, name), 1, name)
+        for name in ("image_shape", "conv_filters", "mlp_encoder_units", "mlp_decoder_units"):
+            for size in getattr(self, name):
+                check_whole(size, 1, f"each of {name}")
+        if not self.conv_filters:
+            raise ValueError("conv_filters must hold at least one number; got ()")
+        check_whole(self.context_units, 0, "context_units")
+        if self.context is not None:
+            check_whole(self.context, 0, "context")
         if self.context_units and self.context is not None:
             raise ValueError("context_units must be 0 unless context is None, which is all pixels")
         if not 0 <= self.pixel_dropout < 1:
             raise ValueError(f"pixel_dropout must lie in [0, 1); got {self.pixel_dropout}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be positive; got {self.learning_rate}")
+        check_positive(self.learning_rate, "learning_rate")
         if not abs(self.log_std_start) < self.log_std_bound < float("inf"):
             raise ValueError(
                 "log_std_start must lie strictly within ± log_std_bound, which must be finite; "
@@ -97,10 +94,16 @@ class Params:
 
 
 def seed_from_environment(default: int) -> int:
-    """The seed of a notebook: `VAE_SEED` where it is set, else `default`.
+    """Return the seed of a notebook: `VAE_SEED` if it is set, else `default`.
 
     Raises:
-        ValueError: if `VAE_SEED` is not a whole number from 0 to 2**31 − 1.
+        ValueError: if `VAE_SEED` is not a whole number from 0 to 2³¹ − 1.
+
+    Example:
+        >>> from unittest import mock
+        >>> with mock.patch.dict(os.environ, {"VAE_SEED": "7"}):
+        ...     seed_from_environment(default=0)
+        7
     """
     text = os.environ.get("VAE_SEED", "").strip()
     if not text:

@@ -10,51 +10,55 @@ from numbers import Real
 from typing import ClassVar
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from vae_utils.checks import check_at_least
+from vae_utils.densities import Array
 from vae_utils.settings import Settings
+
+Steps = int | Array
 
 
 @dataclass(frozen=True)
 class Schedule(Settings):
-    """What all schedules share: saving, loading and the checks of their numbers.
+    """The base of all schedules: saving, loading and the checks of their numbers.
 
-    A schedule is open, or it waits. Most are open from step 0. One that waits for the model,
-    such as `QualityGate`, has a weight of 0 until `opened_at` says that it opens.
+    Most schedules are open from step 0. One that waits for the model, such as `QualityGate`,
+    has a weight of 0 until `opened_at` says that it opens.
 
     Raises:
         ValueError: if a number is negative or not finite.
     """
 
-    # Whether its weights depend on how training goes, and so can't be known in advance.
+    # Whether its weights depend on the course of training, and so can't be known in advance.
     waits: ClassVar[bool] = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            check_at_least(f"{type(self).__name__}({name})", value, 0)
+            check_at_least(value, 0, f"{type(self).__name__}({name})")
 
-    def __call__(self, step):
-        """The KL weight at `step`, for a number, an array or a tensor of steps."""
+    def __call__(self, step: Steps) -> tf.Tensor:
+        """Return the KL weight at `step`: a number, an array or a tensor of steps."""
         raise NotImplementedError
 
-    def opened_at(self, opened_at, step, mse):
-        """The step at which the schedule opened, −1 while it waits: unchanged, unless it waits.
+    def opened_at(self, opened_at: Steps, step: Steps, mse: Array) -> Steps:
+        """Return the step at which the schedule opened, or −1 while it waits.
 
         Args:
-            opened_at: what this said so far.
-            step: the current one.
+            opened_at: what this returned one step earlier.
+            step: the current step.
             mse: mean squared error per pixel of the current training batch.
         """
         return opened_at
 
-    def weight_at(self, step, opened_at):
-        """The KL weight at `step`, counted from where the schedule opened; 0 while it waits."""
+    def weight_at(self, step: Steps, opened_at: Steps) -> tf.Tensor:
+        """Return the KL weight at `step`, counted from where the schedule opened; else 0."""
         return ops.where(opened_at < 0, 0.0, self(step - opened_at))
 
 
 def _clip_to_ramp(progress):
-    """0 before a ramp, its progress in [0, 1] on it, 1 behind it."""
+    """Return 0 before a ramp, its progress in [0, 1] on it, and 1 after it."""
     return ops.clip(progress, 0.0, 1.0)
 
 
@@ -65,54 +69,74 @@ def _as_float(step):
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same weight at every step. 1 is the ELBO, 0 the autoencoder."""
+    """The same weight at every step. 1 is the ELBO, 0 the autoencoder.
+
+    Example:
+        >>> float(Constant(0.5)(1000))
+        0.5
+    """
 
     weight: float = 1.0
 
-    def __call__(self, step):
+    def __call__(self, step: Steps) -> tf.Tensor:
         return 0.0 * _as_float(step) + self.weight
 
 
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """0 until `start`, then up by `rate` at each step, at most `cap`."""
+    """0 until `start`, then up by `rate` at each step, at most `cap`.
+
+    Example:
+        >>> Linear(rate=1 / 100, start=50)([0, 75, 1000]).numpy()
+        array([0.  , 0.25, 1.  ], dtype=float32)
+    """
 
     rate: float
     start: float = 0
     cap: float = 1.0
 
-    def __call__(self, step):
+    def __call__(self, step: Steps) -> tf.Tensor:
         return ops.clip(self.rate * (_as_float(step) - self.start), 0.0, self.cap)
 
 
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Sigmoid(Schedule):
-    """cap / (1 + exp(−rate · (step − midpoint))), as in Bowman et al. 2016, figure 2."""
+    """cap / (1 + exp(−rate · (step − midpoint))), as in Bowman et al. 2016, figure 2.
+
+    Example:
+        >>> Sigmoid(rate=0.1, midpoint=100)([0, 100, 200]).numpy().round(3)
+        array([0. , 0.5, 1. ], dtype=float32)
+    """
 
     rate: float
     midpoint: float
     cap: float = 1.0
 
-    def __call__(self, step):
+    def __call__(self, step: Steps) -> tf.Tensor:
         return self.cap * ops.sigmoid(self.rate * (_as_float(step) - self.midpoint))
 
 
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine wave from 0 at `start` up to `cap`, `steps` steps later."""
+    """Half a cosine wave from 0 at `start` up to `cap`, `steps` steps later.
+
+    Example:
+        >>> Cosine(steps=100)([0, 50, 100]).numpy().round(3)
+        array([0. , 0.5, 1. ], dtype=float32)
+    """
 
     steps: float
     start: float = 0
     cap: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        check_at_least("Cosine(steps)", self.steps, 1)
+        check_at_least(self.steps, 1, "Cosine(steps)")
 
-    def __call__(self, step):
+    def __call__(self, step: Steps) -> tf.Tensor:
         progress = _clip_to_ramp((_as_float(step) - self.start) / self.steps)
         return self.cap * 0.5 * (1.0 - ops.cos(math.pi * progress))
 
@@ -120,15 +144,19 @@ class Cosine(Schedule):
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Cyclical(Schedule):
-    """Linear ramps from 0 to `cap` that start again, `cycles` times; `cap` afterwards.
+    """Linear ramps from 0 to `cap`, repeated `cycles` times; then `cap`.
 
-    Fu et al. 2019 (arXiv 1903.10145): four cycles, the ramp taking half of each.
+    Fu et al. 2019 (arXiv 1903.10145) use four cycles, with a ramp over half of each.
 
     Args:
         period: steps of one cycle.
         ramp: the part of a cycle that its ramp takes, in (0, 1].
         cycles: number of cycles.
         cap: weight at the end of each ramp.
+
+    Example:
+        >>> Cyclical(period=100)([0, 25, 75, 100, 1000]).numpy()
+        array([0. , 0.5, 1. , 0. , 1. ], dtype=float32)
     """
 
     period: float
@@ -136,13 +164,13 @@ class Cyclical(Schedule):
     cycles: int = 4
     cap: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        check_at_least("Cyclical(period)", self.period, 1)
+        check_at_least(self.period, 1, "Cyclical(period)")
         if not 0 < self.ramp <= 1:
             raise ValueError(f"Cyclical(ramp) must lie in (0, 1]; got {self.ramp}")
 
-    def __call__(self, step):
+    def __call__(self, step: Steps) -> tf.Tensor:
         step = _as_float(step)
         within = ops.mod(step, self.period) / (self.period * self.ramp)
         over = ops.cast(step >= self.cycles * self.period, "float32")
@@ -154,15 +182,21 @@ class Cyclical(Schedule):
 class QualityGate(Schedule):
     """0 until a batch is reconstructed well enough, then up by `rate` at each step.
 
-    The rule of the original analysis. The model remembers, and saves, the step
-    at which the gate opened; the schedule is called with the steps since then.
-    The gate doesn't close again.
+    The rule of the original analysis. The model keeps, and saves, the step at which the gate
+    opened; the schedule is called with the number of steps since then. An open gate stays open.
 
     Args:
         mse: the gate opens once the mean squared error of a training batch,
             per pixel in [0, 1], is below this.
         rate: increment of the weight at each step.
         cap: highest weight.
+
+    Example:
+        >>> gate = QualityGate(mse=0.02, rate=0.01)
+        >>> int(gate.opened_at(-1, step=10, mse=0.03)), int(gate.opened_at(-1, 11, 0.01))
+        (-1, 11)
+        >>> round(float(gate.weight_at(step=61, opened_at=11)), 3)
+        0.5
     """
 
     mse: float
@@ -170,19 +204,23 @@ class QualityGate(Schedule):
     cap: float = 1.0
     waits: ClassVar[bool] = True
 
-    def opened_at(self, opened_at, step, mse):
+    def opened_at(self, opened_at: Steps, step: Steps, mse: Array) -> Steps:
         good_enough = ops.logical_and(opened_at < 0, mse < self.mse)
         return ops.where(good_enough, step, opened_at)
 
-    def __call__(self, step):
+    def __call__(self, step: Steps) -> tf.Tensor:
         return ops.clip(self.rate * _as_float(step), 0.0, self.cap)
 
 
-def get(kl_weight: "float | Schedule") -> Schedule:
-    """A schedule from a schedule or from a plain number.
+def get(kl_weight: float | Schedule) -> Schedule:
+    """Make a schedule of a plain number; return a schedule as it is.
 
     Raises:
         ValueError: if it is neither, or if the number is negative.
+
+    Example:
+        >>> get(0.5)
+        Constant(weight=0.5)
     """
     if isinstance(kl_weight, Schedule):
         return kl_weight

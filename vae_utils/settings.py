@@ -1,4 +1,4 @@
-"""What likelihoods and schedules share: Keras saves them as their numbers."""
+"""What likelihoods and schedules share: Keras saves them as the numbers that they hold."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -6,13 +6,13 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Settings:
-    """A frozen dataclass whose fields are all that there is to save."""
+    """A frozen dataclass that is saved as its fields."""
 
     def get_config(self) -> dict[str, Any]:
-        """The fields, as Keras saves them."""
+        """Return the fields, as Keras saves them."""
         return asdict(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The object that `get_config` described."""
+        """Make the object that `get_config` described."""
         return cls(**config)
