@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vae_utils.checks import check_at_least, check_codes, check_images
+from vae_utils.checks import check_at_least, check_codes, check_images, check_positive, check_whole
 
 GOOD = np.full((2, 4, 4, 1), 0.5, "float32")
 
@@ -63,8 +63,27 @@ def test_good_codes_come_back_as_float32():
 @pytest.mark.parametrize("value", [0.99, -1, float("nan"), float("inf")])
 def test_a_number_that_is_too_low_or_not_finite_is_refused_by_name(value):
     with pytest.raises(ValueError, match=f"patience.*{value}"):
-        check_at_least("patience", value, 1)
+        check_at_least(value, 1, "patience")
 
 
 def test_the_lowest_number_is_accepted_and_returned():
-    assert check_at_least("patience", 1, 1) == 1
+    assert check_at_least(1, 1, "patience") == 1
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf")])
+def test_a_number_that_is_not_positive_is_named(value):
+    with pytest.raises(ValueError, match="variance must be positive and finite; got"):
+        check_positive(value, "variance")
+
+
+@pytest.mark.parametrize("value", [0, 6, 2.0, np.float32(2), "2", None, True, float("nan")])
+def test_a_number_that_is_not_whole_or_out_of_range_is_named(value):
+    with pytest.raises(ValueError, match="side must be a whole number from 1 to 5; got"):
+        check_whole(value, 1, "side", high=5)
+
+
+def test_whole_numbers_come_back_as_python_s():
+    assert check_positive(0.5, "variance") == 0.5
+    assert type(check_whole(np.int64(5), 1, "side", high=5)) is int
+    with pytest.raises(ValueError, match="side must be a whole number of at least 1; got 0"):
+        check_whole(0, 1, "side")

@@ -263,14 +263,14 @@ def test_a_damaged_download_is_not_used_and_not_kept(serve, good_content, cache,
     assert load_images().name == "digits"
     assert not (cache / "mnist.npz").exists()
     assert "is damaged" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="MNIST can't be had.*is damaged.*VAE_DATA_DIR"):
+    with pytest.raises(ValueError, match="MNIST was not found.*is damaged.*VAE_DATA_DIR"):
         load_images("mnist")
 
 
 def test_a_file_that_is_not_on_the_server_is_done_without(serve, capsys):
     serve(None)
     assert load_images().name == "digits"
-    assert "because MNIST can't be had" in capsys.readouterr().out
+    assert "because MNIST was not found" in capsys.readouterr().out
 
 
 def test_without_a_network_the_digits_come_at_once_with_the_reason(capsys):
@@ -347,7 +347,7 @@ def test_the_environment_forces_a_source(tmp_path, monkeypatch):
 
 def test_mnist_forced_by_the_environment_is_an_error_where_it_cannot_be_had(monkeypatch):
     monkeypatch.setenv("VAE_DATASET", "mnist")
-    with pytest.raises(ValueError, match="MNIST can't be had"):
+    with pytest.raises(ValueError, match="MNIST was not found"):
         load_images()
 
 

@@ -115,7 +115,7 @@ def test_the_best_variance_is_the_best():
         ((np.array([[1.0, 2.0], [0.0, 1.0]]), 1, 1.0), "symmetric"),
         ((np.array([[np.nan]]), 1, 1.0), "finite"),
         ((-np.eye(2), 1, 1.0), "negative eigenvalues"),
-        ((np.eye(2), 3, 1.0), "at most 2"),
+        ((np.eye(2), 3, 1.0), "from 1 to 2"),
         ((np.eye(2), 0, 1.0), "latent_size"),
         ((np.eye(2), 1.5, 1.0), "whole"),
         ((np.eye(2), 2.0, 1.0), "whole"),

@@ -2,28 +2,36 @@
 
 import tensorflow as tf
 
-from vae_utils.checks import check_at_least
+from vae_utils.checks import check_whole
+from vae_utils.densities import Array
 
 
-def batches(images, batch_size, shuffle=True, seed=None, at_once=None) -> tf.data.Dataset:
-    """A `tf.data.Dataset` of batches (batch_size, h, w, c), in a new order each epoch.
+def batches(
+    images: Array,
+    batch_size: int,
+    shuffle: bool = True,
+    seed: int | None = None,
+    at_once: int | None = None,
+) -> tf.data.Dataset:
+    """Make a `tf.data.Dataset` of batches (batch_size, h, w, c), in a new order each epoch.
 
     Only the row numbers are shuffled, all of an epoch at once; the images are gathered from one
     tensor.
 
     Args:
         images: (n, h, w, c), an array, which is copied once, or a tensor, which is not.
+        batch_size: images per batch.
         shuffle: False for the order of the images.
-        seed: with one, epochs follow each other for ever, without a short last batch, in an
-            order that depends on nothing else. Without, Keras' seed decides.
+        seed: with one, the epochs repeat for ever, without a short last batch, in an order
+            that depends on nothing else. Without, Keras' seed decides.
         at_once: how many batches come at once, the model's `steps_per_execution`. They are a
-            pair: (at_once, batch_size, h, w, c), and the short last batch (m, h, w, c), in
-            which m is mostly 0. The epochs of such a dataset follow each other for ever.
+            pair: (at_once, batch_size, h, w, c), and the short last batch (m, h, w, c), whose
+            m is mostly 0. The epochs of such a dataset repeat for ever.
 
     Raises:
-        ValueError: if `batch_size` is below 1.
+        ValueError: if `batch_size` is not a whole number of at least 1.
     """
-    check_at_least("batch_size", batch_size, 1)
+    check_whole(batch_size, 1, "batch_size")
     pool = tf.constant(images)
     rows = tf.range(len(images))
 

@@ -3,11 +3,12 @@
 Nothing here changes what is computed. The objective is in `model.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -19,17 +20,41 @@ class CompiledModel(keras.Model):
     """A Keras model with an objective of its own, whose steps run as few programs.
 
     A subclass has `encoder`, `decoder` and `image_shape`; `objective(images, training)`, which
-    returns the loss and a dict of numbers to track; `trackers`, a mean for each of these; and
-    `count_step(values)`, which is called in each training step, before the weights move.
+    returns the loss and a dict of numbers to track; `trackers`, a mean for each of these;
+    `count_step(values)`, which is called in each training step, before the weights move; and
+    `restart_evaluation()`, which is called before each evaluation.
     """
+
+    encoder: keras.Model
+    decoder: keras.Model
+    trackers: list[keras.metrics.Mean]
+    train_function: Callable | None
+    test_function: Callable | None
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images."""
+        raise NotImplementedError
+
+    def objective(self, images: tf.Tensor, training: bool) -> tuple[tf.Tensor, dict[str, Any]]:
+        """Return the loss, and the numbers to track."""
+        raise NotImplementedError
+
+    def count_step(self, values: dict[str, Any]) -> None:
+        """Move what the loss depends on, such as a schedule, one step on."""
+        raise NotImplementedError
+
+    def restart_evaluation(self) -> None:
+        """Let each evaluation see the same noise."""
+        raise NotImplementedError
 
     # ---- a step ----------------------------------------------------------------
 
-    def gradient_step(self, images):
+    def gradient_step(self, images: tf.Tensor) -> None:
         """Move the weights once, against the gradient of the loss on these images."""
         with tf.GradientTape() as tape:
             loss, values = self.objective(images, training=True)
-            # Devices add their gradients up; each has the mean over its part of the batch.
+            # Devices add up their gradients; each has the mean over its part of the batch.
             loss = loss / tf.distribute.get_strategy().num_replicas_in_sync
             # Half precision: the optimizer divides the gradients by the same factor.
             loss = self.optimizer.scale_loss(loss)
@@ -38,26 +63,26 @@ class CompiledModel(keras.Model):
         self._update_through_xla(tape.gradient(loss, variables), variables)
         self.track(values, images)
 
-    def variables_to_update(self) -> list:
-        """The trainable variables: the encoder's first, then the decoder's, then all others."""
+    def variables_to_update(self) -> list[keras.Variable]:
+        """List the trainable variables: the encoder's, then the decoder's, then all others."""
         first = [*self.encoder.trainable_variables, *self.decoder.trainable_variables]
         known = {id(variable) for variable in first}
         return first + [v for v in self.trainable_variables if id(v) not in known]
 
-    def update(self, gradients: Sequence, variables: Sequence) -> None:
-        """One step of the optimizer, the encoder's variables first: a hook for remedies.
+    def update(self, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]) -> None:
+        """Let the optimizer take one step, the encoder's variables first: a hook for remedies.
 
         On a processor it goes through XLA, unless the model's `supports_jit` is False.
         """
         self.optimizer.apply(gradients, variables)
 
     def _update_through_xla(self, gradients, variables):
-        """`update`, as one XLA program within a step that is compiled without XLA.
+        """Run `update` as one XLA program within a step that is compiled without XLA.
 
-        For each weight, an optimizer is dozens of operations on as many numbers, and each of
-        them reads and writes all of them. XLA makes one of them. (Not with a GPU: nothing was
-        measured on one, and TensorFlow for a Mac's has no XLA. Not with a scaled loss either:
-        Keras then asks whether all gradients are finite, and got wrong answers through XLA.)
+        An optimizer is dozens of operations for each weight, and each of them reads and writes
+        all of its numbers; XLA fuses them into one. (Not with a GPU: nothing was measured on
+        one, and TensorFlow has no XLA for a Mac's. Not with a scaled loss either: Keras then
+        asks whether all gradients are finite, and got wrong answers through XLA.)
         """
         plain = (
             self.jit_compile
@@ -73,7 +98,7 @@ class CompiledModel(keras.Model):
         update = tf.function(lambda values: self.update(values, variables), jit_compile=True)
         update(gradients)
 
-    def track(self, values: dict[str, Any], images) -> None:
+    def track(self, values: dict[str, Any], images: tf.Tensor) -> None:
         """Add a batch to the running means; a short last batch counts for less."""
         count = ops.shape(images)[0]
         for tracker in self.trackers:
@@ -82,22 +107,22 @@ class CompiledModel(keras.Model):
             tracker.update_state(value, sample_weight=count)
 
     @property
-    def metrics(self) -> list:
-        """The running means; Keras' own `loss` is not among them, as the model tracks its own."""
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The running means. Keras' own `loss` is not among them: the model tracks its own."""
         return self.trackers
 
     def _results(self):
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         images = images_of(data, self.image_shape)
-        # Counters and noise don't depend on the images, and would move on before bad ones fail.
+        # Counters and noise don't depend on the images: they would move before bad ones fail.
         # (A step that is one XLA program waits for its images as a whole.)
         with tf.control_dependencies([] if self.jit_compile else [images]):
             self.gradient_step(images)
             return self._results()
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         images = images_of(data, self.image_shape)
         self.track(self.objective(images, training=False)[1], images)
         return self._results()
@@ -106,7 +131,7 @@ class CompiledModel(keras.Model):
 
     @property
     def _on_one_device(self):
-        """Without a `tf.distribute` strategy."""
+        """Whether there is no `tf.distribute` strategy."""
         return self._distribute_strategy is None and not tf.distribute.has_strategy()
 
     @property
@@ -115,7 +140,7 @@ class CompiledModel(keras.Model):
 
         It pays with XLA, dense layers, this class's own step and no `tf.distribute` strategy,
         as the program keeps the weights at hand. Within a loop, XLA's convolutions on a
-        processor are twenty times slower. `fit` asks, for arrays and without `steps_per_epoch`.
+        processor are twenty times slower. `fit` uses it for arrays, without `steps_per_epoch`.
         """
         layers = (layer for net in (self.encoder, self.decoder) for layer in net.layers)
         pays = (
@@ -129,26 +154,27 @@ class CompiledModel(keras.Model):
         return self.steps_per_execution if pays else None
 
     def _several_steps(self, full, rest):
-        """A step on each of several batches (k, n, h, w, c), and on a short last batch."""
+        """Take a step on each of several batches (k, n, h, w, c), and on a short last batch."""
         count = full.shape[0]
 
         def step(number):
             self.gradient_step(full[number])
             return (number + 1,)
 
-        # XLA slices the batches before it asks whether there are any.
+        # XLA would slice the batches before it looks whether there are any.
         if count:
             tf.while_loop(lambda number: number < count, step, (tf.constant(0),))
         if rest.shape[0]:
             self.gradient_step(rest)
         return self._results()
 
-    def make_train_function(self, force=False):
-        """Make Keras' own, which takes batches; and beside it one for several at a time."""
+    def make_train_function(self, force: bool = False) -> None:
+        """Make Keras' function, which takes single batches, and one for several at a time."""
         if self.train_function is not None and not force:
             return
         super().make_train_function(force)
         one_by_one = self.train_function
+        assert one_by_one is not None
         together = tf.function(self._several_steps, jit_compile=self.jit_compile)
 
         def train(iterator):
@@ -161,17 +187,31 @@ class CompiledModel(keras.Model):
         self.train_function = train
 
     def forget_programs(self) -> None:
-        """Have the steps compiled anew, as after a change of what they are made of."""
+        """Have the steps compiled again, as after a change in what they compute."""
         self.train_function = self.test_function = None
 
     # ---- what Keras offers, with its input checked -----------------------------
 
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", **settings):
-        """Keras' `fit`, with its images checked. Arrays come in batches of the package's own.
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        **settings: Any,
+    ) -> keras.callbacks.History:
+        """Train as Keras' `fit` does, with the images checked.
+
+        Args:
+            x: images (n, h, w, c) in [0, 1], or anything that gives batches of them, such as
+                a `tf.data.Dataset`.
+            y: None, or `x`.
+            batch_size, epochs, verbose, settings: as for Keras' `fit`.
 
         Raises:
             ValueError: before the first step, if `x` or `validation_data` are not images in
-                [0, 1], if `y` is something else than `x`, or on weights of images.
+                [0, 1], if `y` is anything but `x`, or on sample or class weights.
         """
         refuse_weights(settings.pop("sample_weight", None), settings.pop("class_weight", None))
         with ExitStack() as checks:
@@ -196,9 +236,18 @@ class CompiledModel(keras.Model):
             return super().fit(images, None, batch_size, epochs, verbose, **settings)
 
     def evaluate(
-        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **settings
-    ):
-        """Keras' `evaluate`, with its images checked, and the same noise each time.
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: None = None,
+        **settings: Any,
+    ) -> list[float] | dict[str, float]:
+        """Evaluate as Keras does, with the images checked, and the same noise each time.
+
+        Returns:
+            The metrics, as a list, or by name with `return_dict=True`.
 
         Raises:
             ValueError: as `fit`.
@@ -208,8 +257,14 @@ class CompiledModel(keras.Model):
         with checked(x, y, self.image_shape) as images:
             return super().evaluate(images, None, batch_size, verbose, **settings)
 
-    def predict(self, x, batch_size=None, verbose="auto", **settings):
-        """Keras' `predict`, with its images checked.
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        **settings: Any,
+    ) -> np.ndarray:
+        """Reconstruct images from their posterior means, as Keras' `predict`, with checks.
 
         Raises:
             ValueError: if `x` are not images in [0, 1].
@@ -217,37 +272,49 @@ class CompiledModel(keras.Model):
         with checked(x, None, self.image_shape) as images:
             return super().predict(images, batch_size, verbose, **settings)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **settings):
-        """Keras' `train_on_batch`, with its images checked as those of `fit`."""
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: None = None,
+        class_weight: None = None,
+        **settings: Any,
+    ) -> Any:
+        """Train as Keras' `train_on_batch`, with the images checked as those of `fit`."""
         refuse_weights(sample_weight, class_weight)
         with checked(x, y, self.image_shape) as images:
             return super().train_on_batch(images, **settings)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, **settings):
-        """Keras' `test_on_batch`, with its images checked as those of `fit`."""
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: None = None, **settings: Any
+    ) -> Any:
+        """Evaluate as Keras' `test_on_batch`, with the images checked as those of `fit`."""
         refuse_weights(sample_weight)
         with checked(x, y, self.image_shape) as images:
             return super().test_on_batch(images, **settings)
 
-    def predict_on_batch(self, x):
-        """Keras' `predict_on_batch`, with its images checked as those of `predict`."""
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Reconstruct as Keras' `predict_on_batch`, with the images checked."""
         with checked(x, None, self.image_shape) as images:
             return super().predict_on_batch(images)
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        **settings,
-    ):
-        """Keras' `compile`, for a model that has a loss and metrics of its own.
+        optimizer: str | keras.optimizers.Optimizer = "rmsprop",
+        loss: None = None,
+        loss_weights: None = None,
+        metrics: None = None,
+        weighted_metrics: None = None,
+        **settings: Any,
+    ) -> None:
+        """Compile as any Keras model, but without a loss or metrics: the model has its own.
 
-        It starts the optimizer anew: its moments, its step count, and with it a learning-rate
-        schedule. The KL weight goes on where it was: its step, and whether its gate is open,
-        belong to the model, and are saved with the weights.
+        Another `compile` restarts the optimizer: its moments, its step count, and with it a
+        learning-rate schedule. The KL weight stays where it was: its step, and whether its
+        gate is open, belong to the model, and are saved with the weights.
+
+        Args:
+            optimizer, settings: as for Keras' `compile`.
 
         Raises:
             ValueError: on a loss or on metrics.
@@ -265,7 +332,7 @@ class CompiledModel(keras.Model):
             )
         super().compile(optimizer=optimizer, **settings)
 
-    def compile_from_config(self, config):
-        """Compile a model that was loaded, as Keras does for those that keep its `compile`."""
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile a loaded model, as Keras does by itself unless `compile` is overridden."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)

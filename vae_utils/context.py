@@ -4,13 +4,18 @@ Chen et al. 2017 (arXiv 1611.02731): what the context tells costs nothing, and w
 tells costs KL, so the code is left with what the context can't tell.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from numpy.typing import ArrayLike
 
+from vae_utils import schedules
 from vae_utils.checks import check_codes
-from vae_utils.likelihoods import Bernoulli
+from vae_utils.densities import Array
+from vae_utils.likelihoods import Bernoulli, Likelihood
 from vae_utils.model import VAE
 
 
@@ -18,16 +23,39 @@ from vae_utils.model import VAE
 class ContextVAE(VAE):
     """A `VAE` of black and white images whose decoder is a `context_decoder`.
 
-    In training, each pixel is drawn anew in each step: 1 with the probability that is its grey
+    In training, each pixel is drawn again in each step: 1 with a probability equal to its grey
     value, else 0 (dynamic binarisation, Burda et al. 2016, arXiv 1509.00519). Measure it on
-    images that were drawn once, by `binarised`. It generates and reconstructs pixel by pixel,
-    so these images, and a `Recorder`'s, are drawn from the pixels' means, not means themselves.
+    images that were drawn once, by `binarised`. It generates and reconstructs pixel by pixel:
+    these images, and a `Recorder`'s, are black and white, not pixel means.
+
+    Args:
+        encoder, decoder, kl_weight, seed: as for `VAE`; the decoder also takes the images.
+        likelihood: `Bernoulli()`.
 
     Raises:
         ValueError: on a likelihood other than `Bernoulli()`, and as `VAE` does.
+
+    Example:
+        >>> from vae_utils import Params, binarised, context_decoder, mlp_encoder
+        >>> params = Params(image_shape=(8, 8, 1), latent_size=2, context=5)
+        >>> vae = ContextVAE(mlp_encoder(params), context_decoder(params))
+        >>> vae.compile(optimizer="adam")
+        >>> grey = np.random.default_rng(0).uniform(size=(64, 8, 8, 1))
+        >>> history = vae.fit(grey, verbose=0)
+        >>> numbers = vae.evaluate(binarised(grey), verbose=0, return_dict=True)
+        >>> np.unique(vae.generate(3))
+        array([0., 1.], dtype=float32)
     """
 
-    def __init__(self, encoder, decoder, likelihood=None, kl_weight=1.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        likelihood: Likelihood | None = None,
+        kl_weight: float | schedules.Schedule = 1.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         likelihood = Bernoulli() if likelihood is None else likelihood
         if not isinstance(likelihood, Bernoulli):
             raise ValueError(
@@ -35,15 +63,15 @@ class ContextVAE(VAE):
             )
         super().__init__(encoder, decoder, likelihood, kl_weight, seed, **kwargs)
 
-    def logits(self, codes, images, training=False):
-        """The logit of each pixel, given the code and the pixels before it."""
+    def logits(self, codes: Array, images: Array | None, training: bool = False) -> tf.Tensor:
+        """Return the logit of each pixel, given the code and the pixels before it."""
         # Keras doesn't take a NumPy array beside a tensor.
         both = [ops.convert_to_tensor(part, self.precision) for part in (codes, images)]
         return ops.cast(self.decoder(both, training=training), self.precision)
 
-    def terms(self, images, training=False):
+    def terms(self, images: Array, training: bool = False) -> tuple[tf.Tensor, ...]:
         if training:
-            # From the generator of the codes' noise: another one with the same seed would
+            # From the generator of the codes' noise: a second one with the same seed would
             # draw the same bits, and pixels and codes would depend on each other.
             uniforms = keras.random.uniform(
                 ops.shape(images), dtype=images.dtype, seed=self.sampling.seed_generator
@@ -51,14 +79,14 @@ class ContextVAE(VAE):
             images = ops.cast(uniforms < images, images.dtype)
         return super().terms(images, training)
 
-    def draw(self, codes, uniforms):
+    def draw(self, codes: ArrayLike, uniforms: ArrayLike) -> np.ndarray:
         """Draw one image for each code, pixel by pixel.
 
         Args:
             codes: (n, latent_size).
-            uniforms: (n, h, w, c), random numbers in [0, 1). A pixel becomes 1 where its
-                probability is above its number. With the same numbers, the images of two
-                codes differ only by what the codes say.
+            uniforms: random numbers in [0, 1), one for each pixel: (n, h, w, c). A pixel
+                becomes 1 where its probability is above its number. With the same numbers,
+                the images of two codes differ only in what the codes say.
 
         Returns:
             Images of 0 and 1: (n, h, w, c).
@@ -82,8 +110,9 @@ class ContextVAE(VAE):
             pixels[:, pixel] = means[:, pixel] > thresholds[:, pixel]
         return images
 
-    def decode(self, codes):
-        """One image of 0 and 1 for each code, drawn with the same random numbers each time."""
+    def decode(self, codes: ArrayLike) -> np.ndarray:
+        """Draw an image of 0 and 1 for each code, with the same random numbers each time."""
+        codes = check_codes(codes, self.latent_size)
         shape = (len(codes), *self.image_shape)
-        # No seed that is one number, as that of `generate`'s codes is, leads to these bits.
+        # A pair as seed: a single number, such as `generate` takes, never leads to these bits.
         return self.draw(codes, np.random.default_rng([0, 1]).uniform(size=shape))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
@@ -38,6 +39,11 @@ class Images:
         train_labels, test_labels: whole numbers (n,), or None without labels.
         name: "mnist", "digits" or "own".
         origin: where they came from, in words.
+
+    Example:
+        >>> pixels = np.zeros((10, 28, 28, 1), "float32")
+        >>> print(Images(pixels[:9], pixels[9:], None, None, "own", "all of them black"))
+        Data: own, 9 training and 1 test images, all of them black.
     """
 
     train: np.ndarray
@@ -47,14 +53,14 @@ class Images:
     name: str
     origin: str
 
-    def __post_init__(self):
-        # Whoever has seen them once, such as the runs that share a tensor, may rely on them.
+    def __post_init__(self) -> None:
+        # Read-only, because runs share one tensor that was made of them.
         for name in ("train", "test"):
             pixels = np.asarray(getattr(self, name)).view()
             pixels.flags.writeable = False
             object.__setattr__(self, name, pixels)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"Data: {self.name}, {len(self.train):,} training and {len(self.test):,} test "
             f"images, {self.origin}."
@@ -62,27 +68,32 @@ class Images:
 
 
 class _Unavailable(Exception):
-    """MNIST can't be had from one place; the message says why."""
+    """One place does not have MNIST; the message says why."""
 
 
-def load_images(source=None, folder=None) -> Images:
+def load_images(source: str | ArrayLike | None = None, folder: str | Path | None = None) -> Images:
     """Load images, and print one line that says which and why.
 
-    `auto` takes MNIST from the folder that is named, else from the Keras
-    cache, else from the network; where none of them has it, the handwritten
-    digits that come with scikit-learn.
+    "auto" takes MNIST from the given folder, else from the Keras cache, else from the network;
+    if none of them has it, the handwritten digits that come with scikit-learn.
 
     Args:
-        source: "auto", "mnist" (or an error), "digits", or an array of your own
-            of shape (n, h, w) or (n, h, w, c), bytes or floats in [0, 1]; a
-            tenth of it becomes the test images. Default: the environment
-            variable `VAE_DATASET`, else "auto".
+        source: "auto", "mnist" (MNIST or an error), "digits", or an array of your own,
+            of shape (n, h, w) or (n, h, w, c), bytes or floats in [0, 1]. A tenth of it,
+            drawn at random, becomes the test images. Default: the environment variable
+            `VAE_DATASET`, else "auto".
         folder: a folder that holds `mnist.npz`. Default: the environment
             variable `VAE_DATA_DIR`.
 
     Raises:
         ValueError: on an unknown source, a bad array, a folder without a good
-            `mnist.npz`, or if "mnist" is asked for and can't be had.
+            `mnist.npz`, or if "mnist" is asked for and not to be found.
+
+    Example:
+        >>> images = load_images(np.zeros((900, 20, 28, 3), "uint8"))
+        Data: own, 810 training and 90 test images, from an array of your own.
+        >>> images.train.shape
+        (810, 20, 28, 3)
     """
     if source is not None and not isinstance(source, str):
         images = _own(source)
@@ -103,7 +114,7 @@ def load_images(source=None, folder=None) -> Images:
 
 def _mnist(source, folder):
     if folder:
-        # Who names a folder wants what is in it: never something else instead.
+        # A folder was named, so nothing else will do.
         path = Path(folder).expanduser().resolve() / "mnist.npz"
         try:
             return _mnist_images(_read_mnist(path), f"from {folder}")
@@ -119,12 +130,12 @@ def _mnist(source, folder):
             reasons.append(str(error))
     why = "; ".join(reasons)
     if source == "mnist":
-        raise ValueError(f"MNIST can't be had: {why}. Name a folder with VAE_DATA_DIR")
-    return _digits(f"because MNIST can't be had: {why}")
+        raise ValueError(f"MNIST was not found: {why}. Name a folder with VAE_DATA_DIR")
+    return _digits(f"because MNIST was not found: {why}")
 
 
 def _keras_home():
-    """Where Keras keeps its downloads."""
+    """Return the folder of Keras' downloads."""
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
@@ -154,7 +165,7 @@ def _from_network():
 
 
 def _answers(url):
-    """Does the server answer soon? Name look-ups have no time limit, so ask in a thread."""
+    """Return whether the server answers soon; in a thread, as name look-ups have no time limit."""
     answered = []
 
     def ask():
@@ -162,7 +173,7 @@ def _answers(url):
             request = urllib.request.Request(url, method="HEAD")
             with urllib.request.urlopen(request, timeout=NETWORK_PATIENCE_SECONDS):
                 answered.append(True)
-        except Exception:  # whatever it says, it is no server of files
+        except Exception:  # whatever went wrong, there is nothing to download
             pass
 
     thread = threading.Thread(target=ask, daemon=True)
@@ -172,7 +183,7 @@ def _answers(url):
 
 
 def _read_mnist(path):
-    """The four arrays of an `mnist.npz`, only if each is what it should be."""
+    """Return the four arrays of an `mnist.npz`, if each of them is what it should be."""
     if not path.is_file():
         raise _Unavailable(f"there is no {path}")
     try:
@@ -184,7 +195,7 @@ def _read_mnist(path):
         dimensions = 3 if name.startswith("x") else 1
         if arrays[name].dtype != np.uint8 or arrays[name].ndim != dimensions:
             raise _Unavailable(f"{path} is damaged ({name} has a wrong shape or type)")
-        if hashlib.sha256(arrays[name]).hexdigest() != wanted:
+        if hashlib.sha256(arrays[name].tobytes()).hexdigest() != wanted:
             raise _Unavailable(f"{path} is damaged (the checksum of {name} is wrong)")
     return arrays
 
@@ -201,18 +212,18 @@ def _mnist_images(arrays, origin):
 
 
 def _to_unit(pixels):
-    """Bytes (n, h, w) to float32 (n, h, w, 1) in [0, 1]."""
-    return (pixels / np.float32(255))[..., np.newaxis]
+    """Turn bytes into floats in [0, 1]."""
+    return (pixels / np.float32(255))[..., np.newaxis]  # (n, h, w) -> (n, h, w, 1)
 
 
 # ---- the embedded default ----------------------------------------------------
 
-# Copies of each digit; with the shifts and rotations of _placed all differ.
+# Copies of each digit, all different by their shifts and rotations.
 TRAIN_COPIES, TEST_COPIES = 20, 10
 
 
 def _digits(why):
-    """scikit-learn's 8×8 digits, drawn like MNIST: 20×20 inside of 28×28."""
+    """Draw scikit-learn's 8×8 digits like MNIST's: 20×20 pixels within 28×28."""
     small, labels = load_digits(return_X_y=True)
     small = small.reshape(-1, 8, 8) / 16.0
     rng = np.random.default_rng(0)
@@ -233,7 +244,7 @@ def _digits(why):
 
 
 def _placed(digit, rng):
-    """One 8×8 digit as a (28, 28, 1) image, a little shifted and rotated."""
+    """Draw an 8×8 digit as a (28, 28, 1) image, a little shifted and rotated."""
     angle = rng.uniform(-0.2, 0.2)
     shift = rng.uniform(-1.5, 1.5, size=2)
     scale = 8 / 20
@@ -263,14 +274,21 @@ def _own(array):
     )
 
 
-# ---- made of others ----------------------------------------------------------
+# ---- derived from others -----------------------------------------------------
 
 
 def halved(images: np.ndarray) -> np.ndarray:
-    """Images of half the height and width: the means over squares of two by two pixels.
+    """Halve height and width: the means over squares of two by two pixels.
+
+    Args:
+        images: (n, height, width, channels) in [0, 1].
 
     Raises:
         ValueError: if a side is odd, or on bad images.
+
+    Example:
+        >>> halved(np.ones((5, 28, 28, 1))).shape
+        (5, 14, 14, 1)
     """
     images = check_images(images)
     count, height, width, channels = images.shape
@@ -281,10 +299,18 @@ def halved(images: np.ndarray) -> np.ndarray:
 
 
 def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Black and white images: each pixel 1 with the probability that is its grey value.
+    """Draw each pixel black or white: 1 with a probability equal to its grey value, else 0.
+
+    Args:
+        images: (n, height, width, channels) in [0, 1].
+        seed: of the random numbers.
 
     Raises:
         ValueError: on bad images.
+
+    Example:
+        >>> float(binarised(np.full((100, 28, 28, 1), 0.25)).mean().round(2))
+        0.25
     """
     images = check_images(images)
     return (np.random.default_rng(seed).uniform(size=images.shape) < images).astype("float32")

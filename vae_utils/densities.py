@@ -5,12 +5,13 @@ value per element; the caller sums over the axes that belong to one image or cod
 """
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-Array = np.ndarray | tf.Tensor
+Array: TypeAlias = np.ndarray | tf.Tensor
 
 
 def normal_log_density(value: Array, mean: Array | float, log_std: Array | float) -> tf.Tensor:

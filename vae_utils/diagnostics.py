@@ -1,20 +1,40 @@
-"""Collapse in numbers. All take a model and images, and return nats where it says so."""
+"""Collapse in numbers, from a model and images."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
-from vae_utils.checks import check_at_least, check_images
+from vae_utils.checks import check_images, check_whole
 from vae_utils.densities import kl_to_standard_normal, normal_log_density
-from vae_utils.model import EVALUATION_BATCH, in_batches
+from vae_utils.model import EVALUATION_BATCH, VAE, in_batches
 
 # A unit is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2).
 ACTIVE_VARIANCE = 0.01
 
 
-def kl_per_unit(vae, images):
-    """KL(q(z_i|x) ‖ p(z_i)) of each latent unit, averaged over images: (latent_size,), nats."""
+def kl_per_unit(vae: VAE, images: ArrayLike) -> np.ndarray:
+    """Return KL(q(z_i|x) ‖ p(z_i)) of each latent unit, in nats, averaged over the images.
+
+    A unit at 0 has collapsed: its code says nothing about the image.
+
+    Args:
+        vae: a model.
+        images: (n, h, w, c) in [0, 1].
+
+    Returns:
+        (latent_size,).
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
+        >>> kl_per_unit(VAE(mlp_encoder(), mlp_decoder()), images).shape
+        (32,)
+    """
     return _kl_per_unit(*vae.encode(images))
 
 
@@ -22,10 +42,21 @@ def _kl_per_unit(mean, std):
     return ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std))).mean(axis=0)
 
 
-def active_units(vae, images):
-    """The number of latent units whose posterior mean varies over the images.
+def active_units(vae: VAE, images: ArrayLike) -> int:
+    """Count the latent units whose posterior mean varies over the images.
 
-    Unit i is active if Var_x(E[z_i|x]) > 0.01 (Burda et al. 2016, arXiv 1509.00519).
+    Unit i is active if Var_x(E[z_i|x]) > 0.01 (Burda et al. 2016, arXiv 1509.00519,
+    section 5.2).
+
+    Args:
+        vae: a model.
+        images: (n, h, w, c) in [0, 1].
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> one_image_only = np.full((100, 28, 28, 1), 0.5)
+        >>> active_units(VAE(mlp_encoder(), mlp_decoder()), one_image_only)
+        0
     """
     return _active_units(vae.encode(images)[0])
 
@@ -34,22 +65,48 @@ def _active_units(mean):
     return int((mean.var(axis=0) > ACTIVE_VARIANCE).sum())
 
 
-def elbo(vae, images, seed=0):
-    """The evidence lower bound, averaged over images, in nats.
+def elbo(vae: VAE, images: ArrayLike, seed: int = 0) -> float:
+    """Return the evidence lower bound, averaged over images, in nats.
 
-    One posterior sample per image and the KL in closed form; always at KL
-    weight 1, whatever weight the model was trained with.
+    It takes one posterior sample per image, and the KL in closed form; always at KL weight 1,
+    whatever weight the model was trained with.
+
+    Args:
+        vae: a model.
+        images: (n, h, w, c) in [0, 1].
+        seed: of the posterior samples.
+
+    Example:
+        >>> from vae_utils import Gaussian, mlp_decoder, mlp_encoder
+        >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
+        >>> sharp = VAE(mlp_encoder(), mlp_decoder(), Gaussian(variance=0.1))
+        >>> elbo(sharp, images) < 0  # an untrained model gives these images a low density
+        True
     """
-    return _elbo_and_mse(vae, images, *vae.encode(images), seed)[0]
+    mean, std = vae.encode(images)
+    return _elbo_and_mse(vae, images, mean, std, seed)[0]
 
 
-def mse(vae, images, seed=0):
-    """Squared error per pixel of the reconstructions from one posterior sample per image."""
-    return _elbo_and_mse(vae, images, *vae.encode(images), seed)[1]
+def mse(vae: VAE, images: ArrayLike, seed: int = 0) -> float:
+    """Return the squared error per pixel, reconstructing from one posterior sample per image.
+
+    Args:
+        vae: a model.
+        images: (n, h, w, c) in [0, 1].
+        seed: of the posterior samples.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> black = np.zeros((100, 28, 28, 1))
+        >>> 0.2 < mse(VAE(mlp_encoder(), mlp_decoder()), black) < 0.3  # untrained: mid-grey
+        True
+    """
+    mean, std = vae.encode(images)
+    return _elbo_and_mse(vae, images, mean, std, seed)[1]
 
 
 def _elbo_and_mse(vae, images, mean, std, seed):
-    """Both from the same codes, one for each image."""
+    """Compute both from the same codes, one for each image."""
     images = check_images(images, vae.image_shape)
     noise = np.random.default_rng(seed).standard_normal(mean.shape, "float32")
 
@@ -63,14 +120,26 @@ def _elbo_and_mse(vae, images, mean, std, seed):
     return float((log_likelihood - kl).mean()), float(errors.mean())
 
 
-def mutual_information(vae, images, seed=0):
-    """Estimate of I_q(x; z), in nats: how much a code says about which image it came from.
+def mutual_information(vae: VAE, images: ArrayLike, seed: int = 0) -> float:
+    """Estimate I_q(x; z), in nats: how much a code says about which image it came from.
 
-    The mean of ln q(z|x) − ln q(z), with q(z) the mixture over these same
+    The estimate is the mean of ln q(z|x) − ln q(z), with q(z) the mixture over these same
     images (Hoffman & Johnson 2016; Dieng et al. 2019). It can't exceed
     ln(number of images), so use enough of them.
+
+    Args:
+        vae: a model.
+        images: (n, h, w, c) in [0, 1].
+        seed: of the posterior samples.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> one_image_only = np.full((100, 28, 28, 1), 0.5)
+        >>> abs(mutual_information(VAE(mlp_encoder(), mlp_decoder()), one_image_only)) < 1e-4
+        True
     """
-    return _mutual_information(*vae.encode(images), seed)
+    mean, std = vae.encode(images)
+    return _mutual_information(mean, std, seed)
 
 
 def _mutual_information(mean, std, seed):
@@ -79,11 +148,11 @@ def _mutual_information(mean, std, seed):
     codes = mean + std * rng.standard_normal(mean.shape)
 
     def log_density(code):
-        """ln q(code|x) for every image x."""
+        """Return ln q(code|x) for every image x."""
         scaled = (code - mean) / std
         return -0.5 * np.square(scaled).sum(1) - np.log(std).sum(1)
 
-    # The factor (2π)^(−L/2) is in both terms and cancels.
+    # The factor (2π)^(−latent_size/2) is in both terms and cancels.
     total = 0.0
     for index, code in enumerate(codes):
         log_densities = log_density(code)
@@ -91,23 +160,37 @@ def _mutual_information(mean, std, seed):
     return float(total / len(codes))
 
 
-def importance_weighted_bound(vae, images, samples=100, seed=0):
-    """The IWAE bound ln (1/K) Σ p(x, z_k) / q(z_k|x), averaged over images, in nats.
+def importance_weighted_bound(
+    vae: VAE, images: ArrayLike, samples: int = 100, seed: int = 0
+) -> float:
+    """Return the IWAE bound ln (1/K) Σ p(x, z_k) / q(z_k|x), averaged over images, in nats.
 
-    Rises from the ELBO at K = 1 towards ln p(x) (Burda et al. 2016, equation 8).
+    On average, it rises from the ELBO at K = 1 towards ln p(x) (Burda et al. 2016, equation 8).
 
     Args:
+        vae: a model.
+        images: (n, h, w, c) in [0, 1].
         samples: K, at least 1.
+        seed: of the posterior samples.
 
     Raises:
-        ValueError: if `samples` is below 1, or on bad images.
+        ValueError: if `samples` is not a whole number of at least 1, or on bad images.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
+        >>> vae = VAE(mlp_encoder(), mlp_decoder())
+        >>> importance_weighted_bound(vae, images, samples=50) > elbo(vae, images)
+        True
     """
     return float(importance_weighted_bounds(vae, images, samples, seed).mean())
 
 
-def importance_weighted_bounds(vae, images, samples=100, seed=0):
-    """As `importance_weighted_bound`, for each image: (n,)."""
-    samples = int(check_at_least("samples", samples, 1))
+def importance_weighted_bounds(
+    vae: VAE, images: ArrayLike, samples: int = 100, seed: int = 0
+) -> np.ndarray:
+    """Return the bound of each image: (n,). See `importance_weighted_bound`."""
+    samples = check_whole(samples, 1, "samples")
     images = check_images(images, vae.image_shape)
     mean, std = vae.encode(images)
     rng = np.random.default_rng(seed)
@@ -115,7 +198,7 @@ def importance_weighted_bounds(vae, images, samples=100, seed=0):
     def log_prob(images, codes):
         return vae.log_likelihood(images, vae.logits(codes, images))
 
-    # So many samples at a time that a batch is full; with few images, that is many.
+    # As many samples at a time as fill a batch.
     at_once = max(1, EVALUATION_BATCH // len(images))
     log_weights = np.empty((samples, len(images)))
     for k in range(0, samples, at_once):
@@ -132,11 +215,24 @@ def importance_weighted_bounds(vae, images, samples=100, seed=0):
     return logsumexp(log_weights, axis=0) - np.log(samples)
 
 
-def summary(vae, images, seed=0):
-    """The diagnostics of a model on test images, as a dict of numbers.
+def summary(vae: VAE, images: ArrayLike, seed: int = 0) -> dict[str, float]:
+    """Compute the diagnostics of a model on test images.
 
-    `elbo`, `kl`, `mutual_information` in nats, `active_units`, `mse` per pixel.
-    The mutual information takes the first thousand images.
+    Args:
+        vae: a model.
+        images: (n, h, w, c) in [0, 1]. The mutual information takes the first thousand.
+        seed: of the posterior samples.
+
+    Returns:
+        By name: `elbo`, `kl` and `mutual_information` in nats, `active_units`, and `mse`
+        per pixel.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
+        >>> numbers = summary(VAE(mlp_encoder(), mlp_decoder()), images)
+        >>> list(numbers)
+        ['elbo', 'kl', 'mutual_information', 'active_units', 'mse']
     """
     mean, std = vae.encode(images)
     elbo, mse = _elbo_and_mse(vae, images, mean, std, seed)
@@ -149,29 +245,44 @@ def summary(vae, images, seed=0):
     }
 
 
-def linear_probe(vae, train, train_labels, test, test_labels):
-    """Share of test images whose class a linear classifier names from the posterior mean.
+def linear_probe(
+    vae: VAE,
+    train: ArrayLike,
+    train_labels: ArrayLike,
+    test: ArrayLike,
+    test_labels: ArrayLike,
+) -> float:
+    """Return the share of test images that a linear classifier gets right from posterior means.
 
-    The classifier is a logistic regression. It takes the means as they are: standardised,
-    differences that drown in the posterior's noise would count like any other.
+    The classifier is a logistic regression. It takes the means as they are: after scaling each
+    unit to variance 1, differences far smaller than the posterior's noise would count as much
+    as any other.
 
     Args:
+        vae: a model.
         train, test: images (n, h, w, c) in [0, 1].
         train_labels, test_labels: classes (n,).
 
     Raises:
         ValueError: on bad images, or if there are not as many labels as images.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> labels = np.arange(100) % 2
+        >>> images = np.broadcast_to(labels[:, None, None, None], (100, 28, 28, 1)) * 0.9
+        >>> linear_probe(VAE(mlp_encoder(), mlp_decoder()), images, labels, images, labels)
+        1.0
     """
     classifier = LogisticRegression(max_iter=300)
     classifier.fit(vae.encode(train)[0], train_labels)
     return float(classifier.score(vae.encode(test)[0], test_labels))
 
 
-def plateau(record, mean_image_mse):
-    """First and last step of the plateau on which the error is about the mean image's.
+def plateau(record: Mapping[str, Any], mean_image_mse: float) -> tuple[int, int | None]:
+    """Find the plateau on which the error stays near that of the mean image.
 
-    It begins once the error is within 10 % of the mean image's, and ends when
-    the error falls for good below 95 % of it.
+    It begins once the error is within 10 % of the mean image's, and ends when the error falls
+    below 95 % of it for good.
 
     Args:
         record: of a `Recorder`.
@@ -179,9 +290,14 @@ def plateau(record, mean_image_mse):
             `Recorder` watched.
 
     Returns:
-        (begin, end); `end` is None if the plateau lasts until the end, and
-        `begin` is the last step if the error never came so low. If the error was
+        (begin, end), in steps. `end` is None if the plateau lasts until the end of training,
+        and `begin` is the last step if the error never came so low. If the error was
         low from the start, the plateau is empty: both are the first step.
+
+    Example:
+        >>> record = {"step": np.arange(6) * 10, "mse": np.array([9, 1, 1, 1, 0.5, 0.4])}
+        >>> plateau(record, mean_image_mse=1.0)
+        (10, 40)
     """
     steps, error = record["step"], record["mse"] / mean_image_mse
     begin = int(steps[np.argmax(np.append(error, 0) < 1.1).clip(max=len(steps) - 1)])

@@ -1,11 +1,12 @@
-"""What enters a step: images in [0, 1], wherever they come from, and nothing to be ignored.
+"""What may enter a step: images in [0, 1], wherever they come from, and nothing else.
 
-Arrays and tensors are checked whole, datasets and generators by their first batch. Shapes
-and types are checked of every batch, when Keras traces the step.
+Arrays and tensors are checked as a whole, datasets and generators by their first batch. The
+shape and type of every batch are checked when Keras traces the step.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,22 +21,22 @@ NOT_THE_IMAGES = (
 )
 
 
-def refuse_weights(*weights):
+def refuse_weights(*weights: Any) -> None:
     """Raise a ValueError if there are sample or class weights."""
     if any(weight is not None for weight in weights):
         raise ValueError("all images of a VAE count alike: no sample or class weights")
 
 
-def only_part(x, name="images"):
-    """The one array of `x`, which Keras also takes as `[x]`, `(x,)` or a dict of one."""
+def only_part(x: Any, name: str = "images") -> Any:
+    """Return the one array in `x`, which Keras also takes as `[x]`, `(x,)` or a dict of one."""
     parts = keras.tree.flatten(x)
     if len(parts) != 1:
         raise ValueError(f"{name} must be one array of images; got {len(parts)} parts")
     return parts[0]
 
 
-def images_of(batch, image_shape):
-    """The images of a batch as Keras hands it to a step, checked by shape and type."""
+def images_of(batch: Any, image_shape: tuple[int, ...]) -> tf.Tensor:
+    """Return the images of a batch that Keras hands to a step, checked by shape and type."""
     images, _, weights = keras.utils.unpack_x_y_sample_weight(batch)
     refuse_weights(weights)
     images = only_part(images)
@@ -65,7 +66,7 @@ def _are(targets, images):
 
 
 @contextmanager
-def checked(x, y, image_shape, name="x") -> Iterator:
+def checked(x: Any, y: Any, image_shape: tuple[int, ...], name: str = "x") -> Iterator[Any]:
     """Give `x` with its images checked before the first step on them.
 
     Inside the `with`, an error of a dataset's first batch is the ValueError that arrays get.
@@ -79,8 +80,8 @@ def checked(x, y, image_shape, name="x") -> Iterator:
         raise
 
 
-def is_array(x) -> bool:
-    """Whether `x` is an array or a tensor, or a structure of such, all of it at hand."""
+def is_array(x: Any) -> bool:
+    """Return whether `x` is an array or a tensor, or a structure of them."""
     parts = keras.tree.flatten(x)
     return bool(parts) and all(
         isinstance(part, (np.ndarray, tf.Tensor, tf.Variable, keras.Variable)) for part in parts

@@ -7,36 +7,41 @@ that of variance βσ²: the loss, divided by β, is the negative ELBO of a like
 up to a constant.
 """
 
-import math
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from vae_utils.checks import check_images
+from vae_utils.checks import check_images, check_positive, check_whole
 
 
-def covariance(images):
-    """The covariance matrix of images, divided by their number: (pixels, pixels).
+def covariance(images: ArrayLike) -> np.ndarray:
+    """Return the covariance matrix of images, divided by their number: (pixels, pixels).
 
     Args:
         images: (n, h, w, c) in [0, 1], or a matrix (n, pixels) of any finite numbers.
 
     Raises:
         ValueError: on bad images, or on a matrix that is empty or not finite.
+
+    Example:
+        >>> covariance([[0.0, 0.0], [2.0, 4.0]])
+        array([[1., 2.],
+               [2., 4.]])
     """
     if np.ndim(images) == 2:
         flat = np.asarray(images)
         if flat.size == 0 or not np.isfinite(flat).all():
             raise ValueError("the matrix must hold at least one row and finite numbers only")
     else:
-        flat = check_images(images).reshape(len(images), -1)
+        pictures = check_images(images)
+        flat = pictures.reshape(len(pictures), -1)
     centred = flat - flat.mean(axis=0)
     return centred.T @ centred / len(centred)
 
 
-def eigenvalues(images):
-    """Eigenvalues of the images' covariance matrix, largest first: (pixels,).
+def eigenvalues(images: ArrayLike) -> np.ndarray:
+    """Return the eigenvalues of the images' covariance matrix, largest first: (pixels,).
 
     Direction i of a linear VAE's latent space is used at the optimum if and only
     if eigenvalue i is above the likelihood's variance times the KL weight.
@@ -46,6 +51,10 @@ def eigenvalues(images):
 
     Raises:
         ValueError: as `covariance`.
+
+    Example:
+        >>> eigenvalues([[0.0, 0.0], [2.0, 4.0]])
+        array([5., 0.])
     """
     return np.linalg.eigvalsh(covariance(images))[::-1]
 
@@ -76,8 +85,10 @@ class Optimum:
     elbo: float
 
 
-def optimum(covariance, latent_size, variance, kl_weight=1.0):
-    """The best linear VAE, in closed form.
+def optimum(
+    covariance: ArrayLike, latent_size: int, variance: float, kl_weight: float = 1.0
+) -> Optimum:
+    """Return the best linear VAE, in closed form.
 
     Unit i is used iff λ_i > βσ². Then ‖w_i‖² = λ_i − βσ², the posterior variance is βσ²/λ_i
     and the mean KL ½ ln(λ_i/(βσ²)) (Lucas et al. 2019 for β = 1).
@@ -90,14 +101,19 @@ def optimum(covariance, latent_size, variance, kl_weight=1.0):
 
     Raises:
         ValueError: if the matrix is not a covariance, or on a number out of range.
+
+    Example:
+        >>> best = optimum(np.diag([4.0, 0.25]), latent_size=2, variance=1.0)
+        >>> best.active_units, best.posterior_variance  # only 4 is above the variance
+        (1, array([0.25, 1.  ]))
     """
-    _check_covariance(covariance)
-    pixels = len(covariance)
-    _check_latent_size(latent_size, pixels)
-    _check_positive("variance", variance)
-    _check_positive("kl_weight", kl_weight)
-    values, vectors = np.linalg.eigh(np.asarray(covariance, "float64"))
-    # A covariance has none below 0 but for rounding.
+    matrix = _checked_covariance(covariance)
+    pixels = len(matrix)
+    check_whole(latent_size, 1, "latent_size", high=pixels)
+    check_positive(variance, "variance")
+    check_positive(kl_weight, "kl_weight")
+    values, vectors = np.linalg.eigh(matrix)
+    # Below 0 only by rounding.
     values, vectors = values[::-1].clip(0), vectors[:, ::-1]
     threshold = kl_weight * variance
     leading = values[:latent_size]
@@ -122,31 +138,20 @@ def optimum(covariance, latent_size, variance, kl_weight=1.0):
     )
 
 
-def _check_covariance(matrix):
-    """Raise a ValueError unless the matrix can be a covariance."""
-    matrix = np.asarray(matrix)
+def _checked_covariance(covariance):
+    """Return the matrix as float64, or raise a ValueError if it can't be a covariance."""
+    matrix = np.asarray(covariance, "float64")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"a covariance must be a square matrix; got shape {matrix.shape}")
     if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, atol=1e-6):
         raise ValueError("a covariance must be finite and symmetric")
     if np.linalg.eigvalsh(matrix)[0] < -1e-6 * np.abs(matrix).max():
         raise ValueError("a covariance must not have negative eigenvalues")
+    return matrix
 
 
-def _check_positive(name, value):
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be positive and finite; got {value}")
-
-
-def _check_latent_size(latent_size, most):
-    if not isinstance(latent_size, Integral) or not 1 <= latent_size <= most:
-        raise ValueError(
-            f"latent_size must be a whole number from 1, at most {most}; got {latent_size}"
-        )
-
-
-def best_variance(eigenvalues, latent_size):
-    """The variance σ² at which the likelihood of a linear VAE is highest.
+def best_variance(eigenvalues: ArrayLike, latent_size: int) -> float:
+    """Return the variance σ² at which the likelihood of a linear VAE is highest.
 
     It is the mean of the eigenvalues that are left out (Tipping & Bishop 1999, equation 8),
     and so below the smallest that is kept, unless they are all equal: learned at KL weight 1,
@@ -158,15 +163,22 @@ def best_variance(eigenvalues, latent_size):
 
     Raises:
         ValueError: on another latent size, or if the largest is not first.
+
+    Example:
+        >>> best_variance([5.0, 2.0, 1.0], latent_size=1)
+        1.5
     """
-    _check_latent_size(latent_size, len(eigenvalues) - 1)
-    if (np.diff(eigenvalues) > 0).any():
+    values = np.asarray(eigenvalues)
+    check_whole(latent_size, 1, "latent_size", high=len(values) - 1)
+    if (np.diff(values) > 0).any():
         raise ValueError("eigenvalues must come largest first")
-    return float(np.mean(eigenvalues[latent_size:]))
+    return float(np.mean(values[latent_size:]))
 
 
-def log_likelihood(weights, mean, variance, images):
-    """ln p(x) of each image under x ~ N(Wz + μ, σ²I), z ~ N(0, I), in nats: (n,).
+def log_likelihood(
+    weights: ArrayLike, mean: ArrayLike, variance: float, images: ArrayLike
+) -> np.ndarray:
+    """Return ln p(x) of each image under x ~ N(Wz + μ, σ²I), z ~ N(0, I), in nats: (n,).
 
     Args:
         weights: W, of shape (pixels, latent_size).
@@ -176,10 +188,15 @@ def log_likelihood(weights, mean, variance, images):
 
     Raises:
         ValueError: if the variance is not positive.
+
+    Example:
+        >>> log_likelihood(np.zeros((1, 1)), np.zeros(1), 1.0, np.zeros((2, 1)))  # −½ ln 2π
+        array([-0.91893853, -0.91893853])
     """
-    _check_positive("variance", variance)
+    check_positive(variance, "variance")
     weights = np.asarray(weights, "float64")
-    centred = np.reshape(images, (len(images), -1)).astype("float64") - mean
+    rows = np.asarray(images, "float64")
+    centred = rows.reshape(len(rows), -1) - mean
     pixels, latent_size = weights.shape
     # Woodbury: only a matrix of the size of the latent space is ever inverted.
     inner = variance * np.eye(latent_size) + weights.T @ weights

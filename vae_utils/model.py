@@ -1,15 +1,19 @@
 """The variational autoencoder: its objective, and nothing that Keras already does."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
+from numpy.typing import ArrayLike
 
 from vae_utils import schedules
-from vae_utils.checks import check_at_least, check_codes, check_images, check_networks
+from vae_utils.checks import check_codes, check_images, check_networks, check_whole
 from vae_utils.compiled import CompiledModel
-from vae_utils.densities import kl_to_standard_normal
+from vae_utils.densities import Array, kl_to_standard_normal
 from vae_utils.inputs import images_of
 from vae_utils.likelihoods import Gaussian, Likelihood
 from vae_utils.sampling import Sampling
@@ -18,8 +22,12 @@ from vae_utils.sampling import Sampling
 EVALUATION_BATCH = 1000
 
 
-def in_batches(function, *arrays):
-    """`function` on a thousand rows at a time; its results, put together as NumPy arrays."""
+def in_batches(function: Callable, *arrays: np.ndarray) -> Any:
+    """Call `function` with a thousand rows at a time.
+
+    Returns:
+        Its results, put together as one NumPy array, or as a tuple of them.
+    """
     starts = range(0, len(arrays[0]), EVALUATION_BATCH)
     pieces = [function(*(a[s : s + EVALUATION_BATCH] for a in arrays)) for s in starts]
     if isinstance(pieces[0], (tuple, list)):
@@ -42,9 +50,9 @@ class VAE(CompiledModel):
     `kl_weight`, `elbo` (nats, always at weight 1) and `mse` (per pixel). During an
     epoch Keras shows their running means.
 
-    Saved with the weights, alone or with the model, are the step of the KL schedule, its gate
-    and the noise's generator. So a training that goes on after loading equals one that was not
-    interrupted, if the order of the images is the same, to the last bit; unless the networks
+    The step of the KL schedule, its gate and the state of the noise are saved with the weights,
+    alone or with the model. So a training that continues from a file equals one that was never
+    interrupted, to the last bit, if the order of the images is the same; unless the networks
     draw random numbers of their own, as `Dropout` does, whose state Keras doesn't save.
 
     Args:
@@ -53,13 +61,30 @@ class VAE(CompiledModel):
         decoder: Keras model, codes (n, latent_size) to logits (n, h, w, c).
         likelihood: `Gaussian(variance)` or `Bernoulli()`.
         kl_weight: a number of at least 0, or a schedule from `vae_utils.schedules`.
-            Another one may be assigned at any time; its steps are counted from the model's first.
-        seed: of the noise that the posterior is sampled with.
+            A new one may be assigned at any time; its steps count from the model's first.
+        seed: of the noise with which the posterior is sampled.
 
     Raises:
         ValueError: if encoder and decoder do not fit together, or on a bad weight; in
-            training, on anything but images in [0, 1], on other targets than the images, and
-            on weights of images.
+            training, on anything but images in [0, 1], on targets other than the images, and
+            on sample or class weights.
+
+    Example:
+        >>> from vae_utils import Gaussian, Params, mlp_decoder, mlp_encoder, schedules
+        >>> images = np.random.default_rng(0).uniform(size=(64, 28, 28, 1))  # your own
+        >>> params = Params(latent_size=2)
+        >>> vae = VAE(
+        ...     mlp_encoder(params),
+        ...     mlp_decoder(params),
+        ...     likelihood=Gaussian(variance=0.5),
+        ...     kl_weight=schedules.Linear(rate=1 / 100),
+        ... )
+        >>> vae.compile(optimizer="adam")
+        >>> history = vae.fit(images, batch_size=32, epochs=5, verbose=0)
+        >>> round(float(vae.current_kl_weight()), 2)  # after 10 steps
+        0.1
+        >>> vae.reconstruct(images).shape
+        (64, 28, 28, 1)
     """
 
     def __init__(
@@ -70,7 +95,7 @@ class VAE(CompiledModel):
         kl_weight: float | schedules.Schedule = 1.0,
         seed: int | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         check_networks(encoder, decoder)
         self.encoder = encoder
@@ -82,7 +107,7 @@ class VAE(CompiledModel):
                 f"got {likelihood!r}"
             )
         self.seed = seed
-        # The objective is computed at least in float32, whatever the precision of the layers.
+        # The objective is computed in float32 or better, whatever the precision of the layers.
         self.precision = "float64" if self.variable_dtype == "float64" else "float32"
         self.sampling = Sampling(seed, dtype=self.precision)
         self.step = self._add_counter("step", 0)  # training steps so far
@@ -102,13 +127,13 @@ class VAE(CompiledModel):
             initializer=keras.initializers.Constant(start),
             trainable=False,
             name=name,
-            # Where parts of a batch differ, the first one's counts.
+            # Where devices differ in their part of a batch, the first one decides.
             aggregation="only_first_replica",
         )
 
     @property
     def latent_size(self) -> int:
-        """The number of latent units."""
+        """Number of latent units."""
         return self.encoder.outputs[0].shape[-1]
 
     @property
@@ -118,21 +143,21 @@ class VAE(CompiledModel):
 
     # ---- the objective -------------------------------------------------------
 
-    def posterior(self, images, training=False):
-        """Mean and log standard deviation of q(z|x), as tensors: (n, latent_size) each."""
+    def posterior(self, images: Array, training: bool = False) -> list[tf.Tensor]:
+        """Return mean and log standard deviation of q(z|x): (n, latent_size) each."""
         outputs = self.encoder(images, training=training)
         return [ops.cast(output, self.precision) for output in outputs]
 
-    def logits(self, codes, images, training=False):
-        """What the decoder says about each pixel of the images: a hook for one that reads them."""
+    def logits(self, codes: Array, images: Array | None, training: bool = False) -> tf.Tensor:
+        """Return the decoder's output for each pixel: a hook for a decoder that reads images."""
         return ops.cast(self.decoder(codes, training=training), self.precision)
 
-    def log_likelihood(self, images, logits):
-        """ln p(x|z) in nats: (n,). A hook for a likelihood that has weights."""
+    def log_likelihood(self, images: Array, logits: Array) -> tf.Tensor:
+        """Return ln p(x|z) in nats: (n,). A hook for a likelihood that has weights."""
         return self.likelihood.log_prob(images, logits)
 
-    def terms(self, images, training=False):
-        """What the ELBO is made of, with one posterior sample per image.
+    def terms(self, images: Array, training: bool = False) -> tuple[tf.Tensor, ...]:
+        """Compute what the ELBO is made of, with one posterior sample per image.
 
         Returns:
             log-likelihood (n,) in nats, KL of each unit (n, latent_size) in nats,
@@ -146,19 +171,21 @@ class VAE(CompiledModel):
         squared_error = ops.mean(ops.square(errors), axis=(1, 2, 3))
         return self.log_likelihood(images, logits), kl, squared_error
 
-    def kl_loss(self, kl):
-        """What the loss takes of the KL (n, latent_size), unweighted: a hook for remedies."""
+    def kl_loss(self, kl: tf.Tensor) -> tf.Tensor:
+        """Return the loss's unweighted KL term from (n, latent_size): a hook for remedies."""
         return ops.mean(ops.sum(kl, axis=1))
 
-    def objective(self, images, training=False):
-        """The loss, and all that the metrics need, averaged over the batch."""
+    def objective(
+        self, images: Array, training: bool = False
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Return the loss and the metrics, averaged over the batch."""
         images = ops.cast(images, self.precision)
         log_likelihood, kl_per_unit, squared_error = self.terms(images, training)
         log_likelihood, squared_error = ops.mean(log_likelihood), ops.mean(squared_error)
         kl = ops.mean(ops.sum(kl_per_unit, axis=1))
         weight = ops.cast(self.current_kl_weight(), self.precision)
         loss = -log_likelihood + weight * self.kl_loss(kl_per_unit)
-        # Keras gathers in `losses` what layers add, such as regularisers.
+        # Keras collects in `losses` what layers add, such as regularisers.
         loss = sum((ops.cast(extra, self.precision) for extra in self.losses), loss)
         return loss, {
             "loss": loss,
@@ -173,29 +200,29 @@ class VAE(CompiledModel):
 
     @property
     def kl_weight(self) -> schedules.Schedule:
-        """The schedule of the KL weight. A number that is assigned is a constant weight."""
+        """The schedule of the KL weight. Assign another one, or a number for a constant."""
         return self._kl_weight
 
     @kl_weight.setter
-    def kl_weight(self, value):
+    def kl_weight(self, value: float | schedules.Schedule) -> None:
         self._kl_weight = schedules.get(value)
         self.gate_opened_at.assign(-1 if self._kl_weight.waits else 0)
         self.forget_programs()
 
-    def current_kl_weight(self):
-        """The weight of the KL term in the next training step."""
+    def current_kl_weight(self) -> tf.Tensor:
+        """Return the weight of the KL term in the next training step."""
         return self.kl_weight.weight_at(self.step, self.gate_opened_at)
 
-    def count_step(self, values):
-        """One more step; a schedule that waits may open, if the batch is good enough."""
+    def count_step(self, values: dict[str, Any]) -> None:
+        """Count a step; a schedule that waits may open, if the batch is good enough."""
         opened_at = self.kl_weight.opened_at(self.gate_opened_at, self.step, values["mse"])
         self.gate_opened_at.assign(opened_at)
         self.step.assign_add(1)
 
     # ---- NumPy in, NumPy out -------------------------------------------------
 
-    def call(self, images):
-        """The reconstruction from the posterior mean: pixel means, shape of `images`."""
+    def call(self, images: Any) -> tf.Tensor:
+        """Reconstruct from the posterior mean: pixel means, shape of `images`."""
         images = images_of(images, self.image_shape)
         mean, _ = self.posterior(images)
         return self.likelihood.pixel_means(self.logits(mean, images))
@@ -204,30 +231,46 @@ class VAE(CompiledModel):
         """Let each evaluation see the same noise."""
         self.sampling.restart_evaluation()
 
-    def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the posterior, each (n, latent_size)."""
+    def encode(self, images: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of the posterior: (n, latent_size) each.
+
+        Raises:
+            ValueError: if `images` are not (n, h, w, c) in [0, 1].
+        """
         images = check_images(images, self.image_shape)
         mean, log_std = in_batches(self.posterior, images)
         return mean, np.exp(log_std)
 
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Pixel means (n, h, w, c) of codes (n, latent_size): in [0, 1], unless it is linear."""
+    def decode(self, codes: ArrayLike) -> np.ndarray:
+        """Return pixel means (n, h, w, c): in [0, 1], unless the likelihood is linear.
+
+        Raises:
+            ValueError: if `codes` are not (n, latent_size), or not finite.
+        """
         codes = check_codes(codes, self.latent_size)
         return in_batches(lambda part: self.likelihood.pixel_means(self.logits(part, None)), codes)
 
-    def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """Pixel means from the posterior mean, shape of `images`."""
+    def reconstruct(self, images: ArrayLike) -> np.ndarray:
+        """Return pixel means from the posterior mean, shape of `images`.
+
+        Raises:
+            ValueError: as `encode`.
+        """
         return self.decode(self.encode(images)[0])
 
     def generate(self, count: int, seed: int = 0) -> np.ndarray:
-        """Pixel means of `count` codes, at least 1, drawn from the prior N(0, I)."""
-        count = int(check_at_least("count", count, 1))
+        """Draw `count` codes from the prior N(0, I), and return their pixel means (n, h, w, c).
+
+        Raises:
+            ValueError: if `count` is not a whole number of at least 1.
+        """
+        count = check_whole(count, 1, "count")
         codes = np.random.default_rng(seed).standard_normal((count, self.latent_size))
         return self.decode(codes)
 
     # ---- saving --------------------------------------------------------------
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -240,13 +283,24 @@ class VAE(CompiledModel):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "VAE":
         deserialize = keras.saving.deserialize_keras_object
         objects = ("dtype", "encoder", "decoder", "likelihood", "kl_weight")
         return cls(**{k: deserialize(v) if k in objects else v for k, v in config.items()})
 
-    def export(self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **more):
-        """Keras' `export`, of images to their reconstructions, for any number of images."""
+    def export(
+        self,
+        filepath: str | Path,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: list[keras.InputSpec] | None = None,
+        **more: Any,
+    ) -> None:
+        """Export as Keras does: a function of any number of images to their reconstructions.
+
+        Args:
+            filepath, format, verbose, input_signature, more: as for Keras' `export`.
+        """
         if input_signature is None:
             input_signature = [keras.InputSpec(shape=(None, *self.image_shape), dtype="float32")]
         return super().export(filepath, format, verbose, input_signature, **more)

@@ -1,23 +1,33 @@
 """Compiled programs that runs share.
 
-Tracing and compiling a training step take seconds, as long as some hundred steps. Runs that
-differ in their seed, their KL weights or their learning rate alone share one program: these
-are data for it, not constants.
+Tracing and compiling a training step take seconds, as long as a few hundred steps. Runs that
+differ only in their seed, KL weights or learning rate share one program, to which these are
+data, not constants.
 """
 
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
 
 from vae_utils import networks, schedules
 from vae_utils.context import ContextVAE
+from vae_utils.data import Images
+from vae_utils.likelihoods import Likelihood
 from vae_utils.model import VAE
+from vae_utils.params import Params
 
-ARCHITECTURES = {
+# A class of models, and functions of `Params` that build encoder and decoder.
+Network: TypeAlias = Callable[[Params], keras.Model]
+Architecture: TypeAlias = tuple[type[VAE], Network, Network]
+LearningRate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
+
+ARCHITECTURES: dict[str, Architecture] = {
     "conv": (VAE, networks.conv_encoder, networks.conv_decoder),
     "mlp": (VAE, networks.mlp_encoder, networks.mlp_decoder),
     "context": (ContextVAE, networks.mlp_encoder, networks.context_decoder),
@@ -30,18 +40,18 @@ class Table(schedules.Schedule):
 
     weights: tf.Variable
 
-    def __post_init__(self):
-        """The schedule that fills the table has checked its numbers."""
+    def __post_init__(self) -> None:
+        """Check nothing: the schedule that fills the table has checked its numbers."""
 
-    def __call__(self, step):
+    def __call__(self, step: schedules.Steps) -> tf.Tensor:
         return tf.gather(self.weights, step)
 
 
 def _draw_start_values(network, seeds):
-    """What a seed leads to in Keras, but from a generator of our own.
+    """Draw the start values as Keras does, but from a generator of our own.
 
     Keras draws the seed of each layer from Python's generator, which all threads of a
-    process share: another one that draws meanwhile, as a Dask worker's do, changes them.
+    process share: a thread that draws meanwhile, such as a Dask worker's, would change them.
     """
     # In the order in which the networks make their layers; Keras lists the deeper head first.
     for layer in sorted(network.layers, key=lambda layer: layer.name == "raw_log_std"):
@@ -53,11 +63,19 @@ def _draw_start_values(network, seeds):
             layer.seed_generator.state.assign([seeds(), 0])
 
 
-def new_model(architecture, params, likelihood, kl_weight, learning_rate, every, seed=0):
-    """A new model, ready for `fit`."""
+def new_model(
+    architecture: Architecture,
+    params: Params,
+    likelihood: Likelihood,
+    kl_weight: schedules.Schedule,
+    learning_rate: LearningRate,
+    every: int,
+    seed: int = 0,
+) -> VAE:
+    """Build and compile a new model, ready for `fit`."""
     model, encoder, decoder = architecture
-    # Keras takes its seeds from here. To seed TensorFlow, too, would make it prepare a program
-    # that is compiled already once more, which takes as long as a hundred steps.
+    # Keras takes its seeds from here. Seeding TensorFlow as well would make it prepare compiled
+    # programs once more, which takes as long as a hundred steps.
     before = random.getstate()
     random.seed(seed)
     try:
@@ -69,32 +87,39 @@ def new_model(architecture, params, likelihood, kl_weight, learning_rate, every,
         _draw_start_values(network, seeds)
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(vae.trainable_variables)
-    # A whole step through XLA takes seconds more to compile, and is faster for the MLP on
-    # several cores alone. The optimizer goes through it in any case.
+    # A whole step through XLA takes seconds more to compile, and is faster only for the MLP on
+    # several cores. The optimizer goes through it in any case.
     vae.compile(optimizer=optimizer, jit_compile=False, steps_per_execution=every)
     return vae
 
 
-# Runs with equal settings share a program, and with it weights: one at a time in a process.
+# Runs with equal settings share a program and its weights, so a process does one at a time.
 one_run = threading.Lock()
 
 
 @lru_cache(maxsize=4)
 def _program(architecture, params, likelihood, kl_weight, learning_rate, every, size):
-    """A model whose training step stays compiled for the runs that follow.
+    """Make a model whose training step stays compiled for the runs that follow.
 
-    Tracing and compiling take seconds, as long as some hundred steps. The
-    arguments are what the compiled step has as constants.
+    The arguments are what the compiled step holds as constants.
     """
     if kl_weight is None:
         kl_weight = Table(tf.Variable(tf.zeros(size)))
     return new_model(architecture, params, likelihood, kl_weight, learning_rate, every)
 
 
-def program_for(architecture, params, likelihood, kl_weight, learning_rate, every, steps):
-    """The program for these settings, of which some are data for it, not constants."""
+def program_for(
+    architecture: Architecture,
+    params: Params,
+    likelihood: Likelihood,
+    kl_weight: schedules.Schedule,
+    learning_rate: LearningRate,
+    every: int,
+    steps: int,
+) -> VAE:
+    """Return the program for these settings, made once for all that differ only in its data."""
     if architecture in ARCHITECTURES.values():
-        # These networks have both in weights, which are copied. Of others nobody knows.
+        # These networks have both in weights, which are copied. Others may not.
         params = replace(params, log_std_start=0.0, context=None)
     # Room for the weight of each step, in sizes that runs of other lengths share.
     size = max(4096, 1 << int(steps).bit_length())
@@ -113,13 +138,13 @@ def program_for(architecture, params, likelihood, kl_weight, learning_rate, ever
 
 
 @lru_cache(maxsize=1)
-def pool_of(images):
-    """The training images as a tensor: one copy for many runs, which stays for the next."""
+def pool_of(images: Images) -> tf.Tensor:
+    """Return the training images as a tensor: one copy, kept for the runs that follow."""
     return tf.constant(images.train)
 
 
-def copy_state(source, target):
-    """Weights, learning rate, optimizer, gate and noise: all that a run starts from."""
+def copy_state(source: VAE, target: VAE) -> None:
+    """Copy weights, learning rate, optimizer, gate and noise: all that a run starts from."""
     for old, new in zip(
         target.variables + target.optimizer.variables,
         source.variables + source.optimizer.variables,

@@ -1,19 +1,23 @@
-"""The callbacks that keep what the figures need, and show how far training is."""
+"""Callbacks: one keeps what the figures need, one shows the progress of training."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from vae_utils.checks import check_at_least, check_images
+from vae_utils.checks import check_images, check_whole
 from vae_utils.densities import kl_to_standard_normal
 
 
 class Recorder(keras.callbacks.Callback):
-    """Looks at a fixed batch of test images every few steps of training.
+    """Record a fixed batch of test images every few steps of training.
 
     `record` is a dict of arrays whose first axis is the moment. It holds all looks so far,
-    also after a `fit` that was interrupted:
+    also after an interrupted `fit`:
 
     - `step` and `kl_weight`;
     - `kl_per_unit` (moments, latent_size), nats, averaged over the images;
@@ -21,36 +25,55 @@ class Recorder(keras.callbacks.Callback):
     - `mean_low`, `mean_high`, `std_low`, `std_high`: the extremes over all
       images and latent units;
     - `reconstructions` and `samples` (moments, pictures, h, w, c): of the
-      first images, and of codes that are drawn from the prior once.
+      first images, and of the same few codes from the prior each time.
 
     Args:
         images: test images (n, h, w, c) in [0, 1].
         every: gradient steps between two looks; where Keras takes several at a time
-            (`steps_per_execution`), the next look comes after they are done.
+            (`steps_per_execution`), the look follows the last of them.
         pictures: how many reconstructions and samples to keep.
-        on_look: a function that is called after each look, with the list of all so far. A look
+        on_look: a function to call after each look, with the list of all so far. A look
             is a dict with the names of `record`.
 
     Raises:
-        ValueError: on bad images, or if `every` is below 1.
+        ValueError: on bad images, or unless `every` is a whole number of at least 1 and
+            `pictures` one of at least 0.
+
+    Example:
+        >>> from vae_utils import VAE, mlp_decoder, mlp_encoder
+        >>> images = np.random.default_rng(0).uniform(size=(64, 28, 28, 1))
+        >>> vae = VAE(mlp_encoder(), mlp_decoder())
+        >>> vae.compile(optimizer="adam")
+        >>> recorder = Recorder(images[:16], every=2)
+        >>> history = vae.fit(images, batch_size=16, verbose=0, callbacks=[recorder])
+        >>> recorder.record["step"]
+        array([0, 2, 4])
+        >>> recorder.record["kl_per_unit"].shape
+        (3, 32)
     """
 
-    def __init__(self, images, every=10, pictures=8, on_look=None):
+    def __init__(
+        self,
+        images: ArrayLike,
+        every: int = 10,
+        pictures: int = 8,
+        on_look: Callable[[list[dict[str, Any]]], object] | None = None,
+    ) -> None:
         super().__init__()
         self.images = check_images(images)
-        self.every = int(check_at_least("every", every, 1))
-        self.pictures = int(check_at_least("pictures", pictures, 0))
+        self.every = check_whole(every, 1, "every")
+        self.pictures = check_whole(pictures, 0, "pictures")
         self._on_look = on_look
-        self._moments = []
+        self._moments: list[dict[str, Any]] = []
 
     @property
     def record(self) -> dict[str, np.ndarray]:
-        """All looks so far, put together; empty before the first."""
+        """All looks so far, as arrays; empty before the first look."""
         if not self._moments:
             return {}
         return {name: np.stack([look[name] for look in self._moments]) for name in self._moments[0]}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         rng = np.random.default_rng(0)
         size = self.model.latent_size
         self._codes = rng.standard_normal((self.pictures, size), "float32")
@@ -59,7 +82,7 @@ class Recorder(keras.callbacks.Callback):
         self._moments = []
         self._look()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         # Several steps may have passed since the last look, or none.
         last, now = self._moments[-1]["step"], int(self.model.step)
         if now // self.every > last // self.every:
@@ -91,26 +114,36 @@ class Recorder(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar over the gradient steps, with the time that is left.
+    """Show a bar over the gradient steps, with the time that is left.
 
-    Written to standard error, which published pages leave out.
+    It is written to standard error, which published pages leave out.
 
     Args:
         steps: gradient steps of the whole training.
         description: text in front of the bar.
+
+    Raises:
+        ValueError: unless `steps` is a whole number of at least 1.
+
+    Example:
+        >>> from vae_utils import VAE, mlp_decoder, mlp_encoder
+        >>> vae = VAE(mlp_encoder(), mlp_decoder())
+        >>> vae.compile(optimizer="adam")
+        >>> images = np.random.default_rng(0).uniform(size=(64, 28, 28, 1))
+        >>> history = vae.fit(images, batch_size=16, verbose=0, callbacks=[ProgressBar(4)])
     """
 
-    def __init__(self, steps, description="training"):
+    def __init__(self, steps: int, description: str = "training") -> None:
         super().__init__()
-        self.steps = steps
+        self.steps = check_whole(steps, 1, "steps")
         self.description = description
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self._first = int(self.model.step)
         self._bar = tqdm(total=self.steps, desc=self.description, unit="step", mininterval=0.5)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._bar.update(int(self.model.step) - self._first - self._bar.n)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self._bar.close()

@@ -1,18 +1,22 @@
 """One training run from its settings: what the experiments of the book repeat."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 
+import keras
 import numpy as np
 
 from vae_utils import schedules
 from vae_utils.batches import batches
-from vae_utils.checks import check_at_least
+from vae_utils.checks import check_whole
 from vae_utils.data import Images
+from vae_utils.likelihoods import Likelihood
 from vae_utils.model import VAE
 from vae_utils.params import Params
 from vae_utils.programs import (
     ARCHITECTURES,
+    Architecture,
+    LearningRate,
     copy_state,
     new_model,
     one_run,
@@ -24,52 +28,74 @@ from vae_utils.recording import ProgressBar, Recorder
 
 @dataclass(frozen=True)
 class Run:
-    """A trained model and what was recorded on the way (see `Recorder`)."""
+    """A trained model and what was recorded on the way.
+
+    Attributes:
+        vae: the trained model.
+        record: as `Recorder.record`; empty without a recorder.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> run = Run(VAE(mlp_encoder(), mlp_decoder()), record={"step": np.array([0, 10])})
+        >>> run.vae.latent_size, run.record["step"]
+        (32, array([ 0, 10]))
+    """
 
     vae: VAE
     record: dict[str, np.ndarray] = field(repr=False)
 
 
 def train(
-    architecture,
-    images,
-    steps,
+    architecture: str | Architecture,
+    images: Images,
+    steps: int,
     *,
-    likelihood,
-    kl_weight,
-    seed,
-    params=Params(),
-    learning_rate=None,
-    every=10,
-    watch=100,
-    callbacks=None,
+    likelihood: Likelihood,
+    kl_weight: float | schedules.Schedule,
+    seed: int,
+    params: Params = Params(),
+    learning_rate: LearningRate | None = None,
+    every: int = 10,
+    watch: int = 100,
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
 ) -> Run:
     """Build a model, train it, and look at it every few steps.
 
-    Equal arguments give equal results, to the last bit, on the same machine. Threads may
-    call it; they wait for each other.
+    Equal arguments give equal results, to the last bit, on the same machine. Several threads
+    may call it; they take turns.
 
     Args:
         architecture: "conv" or "mlp", the two of the original analysis; "context", the MLP
-            with a decoder that reads pixels, on images that are drawn black and white; or three
-            of your own: a `VAE` class, and functions of `Params` that build encoder and decoder.
+            with a decoder that reads pixels, on images drawn black and white; or a tuple of
+            your own: a `VAE` class, and functions of `Params` that build encoder and decoder.
         images: `Images` to train on and to watch.
         steps: gradient steps.
         likelihood: `Gaussian(variance)` or `Bernoulli()`.
         kl_weight: a number or a schedule.
-        seed: a whole number: of the start values, the order of the images and the noise.
+        seed: a whole number, for the start values, the order of the images and the noise.
         params: sizes of the networks, batch size, learning rate.
         learning_rate: a number or a Keras schedule, in place of `params.learning_rate`.
         every: gradient steps between two looks.
         watch: how many test images to look at; 0 for no looks and an empty record.
         callbacks: Keras callbacks in place of the progress bar. A `Recorder` among them
-            takes the place of the one that looks. Their `model` is one that runs share:
-            save and keep the `vae` of what is returned instead.
+            replaces the one that `watch` asks for. Runs share their `model`, so save and keep
+            the `vae` of the result instead.
 
     Raises:
         ValueError: on an unknown architecture, on images of another shape than
-            `params.image_shape`, on a seed that is no whole number, or on steps that
+            `params.image_shape`, on a seed that is not a whole number, or on steps that
             `every` doesn't divide.
+
+    Example:
+        >>> from vae_utils import Gaussian, load_images
+        >>> pixels = np.random.default_rng(0).uniform(size=(100, 28, 28))  # your own images
+        >>> run = train(
+        ...     "mlp", load_images(pixels), 20,
+        ...     likelihood=Gaussian(), kl_weight=1.0, seed=0, callbacks=[],
+        ... )
+        Data: own, 90 training and 10 test images, from an array of your own.
+        >>> run.record["step"]
+        array([ 0, 10, 20])
     """
     if isinstance(architecture, str) and architecture in ARCHITECTURES:
         name, parts = architecture, ARCHITECTURES[architecture]
@@ -87,12 +113,10 @@ def train(
             f"the networks take images of shape {params.image_shape}, and these have "
             f"{images.train.shape[1:]}; say so with Params(image_shape=images.train.shape[1:])"
         )
-    check_at_least("steps", steps, 1)
-    check_at_least("every", every, 1)
-    check_at_least("watch", watch, 0)
-    if not isinstance(seed, Integral):
-        raise ValueError(f"seed must be a whole number; got {seed!r}")
-    seed = int(seed)
+    check_whole(steps, 1, "steps")
+    check_whole(every, 1, "every")
+    check_whole(watch, 0, "watch")
+    seed = check_whole(seed, 0, "seed")
     if learning_rate is None:
         learning_rate = params.learning_rate
     elif isinstance(learning_rate, (int, float)):

@@ -7,7 +7,7 @@ A schedule is called with the number of gradient steps so far, like a Keras
 import math
 from dataclasses import asdict, dataclass
 from numbers import Real
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -17,7 +17,7 @@ from vae_utils.checks import check_at_least
 from vae_utils.densities import Array
 from vae_utils.settings import Settings
 
-Steps = int | Array
+Steps: TypeAlias = int | Array
 
 
 @dataclass(frozen=True)

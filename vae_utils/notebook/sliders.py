@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 from tqdm import tqdm
 
-from vae_utils.checks import check_at_least
+from vae_utils.checks import check_whole
 from vae_utils.notebook import figures
 
 # Pixels of a picture for each pixel of the page: sharp on today's screens.
@@ -90,7 +90,7 @@ def explorer(pictures, choice, labels, description):
 
 def _controls(stacks, labels, description):
     """A slider for all stacks at once, with a play button."""
-    check_at_least("the number of labels", len(labels), 2)
+    check_whole(len(labels), 2, "the number of labels")
     for stack in stacks:
         if len(stack.children) != len(labels):
             raise ValueError(f"{len(labels)} labels for {len(stack.children)} pictures")
@@ -180,7 +180,7 @@ def latent_map(vae, images, labels, side=15, reach=3.0):
     """
     if vae.latent_size != 2:
         raise ValueError(f"the map needs a model with 2 latent units; got {vae.latent_size}")
-    check_at_least("side", side, 2)
+    check_whole(side, 2, "side")
     places = np.linspace(-reach, reach, side)
     codes = np.array([(x, y) for y in places for x in places], "float32")
     decoded = figures.drawable(vae.decode(codes).reshape(side, side, *vae.image_shape))
