@@ -47,7 +47,7 @@ pages: $(READY) .venv/.scripts
 	$(call build,$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)))
 
 # Settings in another folder look for the extension from there.
-HERE := s|page_scripts: tools|page_scripts: $(CURDIR)/tools|
+HERE := s|: tools\([,}]\)|: $(CURDIR)/tools\1|g
 
 # Notebooks that the folder doesn't hold run first, two at a time; jupyter-book then finds all of them.
 define build
@@ -61,8 +61,9 @@ endef
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	@$(BIN)/python -c "$$CHECK"
-	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=1200 notebooks tests
+	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=1200 --doctest-modules notebooks tests vae_utils
 	@echo "Left out: the built book in a browser (make book test-browser)."
 
 # What `make book` built, in Debian's Chromium or in what CHROMIUM names.
@@ -82,7 +83,7 @@ links: $(READY)
 	$(BIN)/jupyter-book build . --config .venv/links.yml --builder linkcheck --path-output .venv/links
 
 clean:
-	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf _build .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
 

@@ -1,6 +1,8 @@
 """The repository agrees with itself: addresses, table of contents, keys, citations."""
 
 import ast
+import functools
+import importlib.metadata
 import json
 import re
 import subprocess
@@ -10,6 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
+from packaging.version import Version
+
+import vae_utils
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
@@ -326,3 +331,26 @@ def test_the_package_is_imported_without_anything_that_needs_a_notebook():
     command = [sys.executable, "-c", WITHOUT_A_NOTEBOOK]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_reference_page_shows_every_public_name_with_an_example():
+    page = (ROOT / "book/package.md").read_text("utf8")
+    shown = re.findall(r"^\.\. auto(?:class|function):: (?:vae_utils\.)?([\w.]+)$", page, re.M)
+    wanted = set(vae_utils.__all__) - {"schedules"}
+    kinds = [
+        f"schedules.{name}"
+        for name, value in vars(vae_utils.schedules).items()
+        if isinstance(value, type) and issubclass(value, vae_utils.schedules.Schedule)
+    ]
+    assert len(kinds) == 7
+    assert sorted(shown) == sorted([*wanted, *kinds])
+    for name in shown:
+        if name != "schedules.Schedule":  # the base, which nobody calls
+            public = functools.reduce(getattr, name.split("."), vae_utils)
+            assert ">>> " in public.__doc__, name
+
+
+def test_the_version_is_one_that_the_changelog_leads_to():
+    released = re.findall(r"^## (\d+\.\d+\.\d+)$", (ROOT / "CHANGELOG.md").read_text("utf8"), re.M)
+    assert importlib.metadata.version("vae-utils") == vae_utils.__version__
+    assert Version(vae_utils.__version__) >= Version(released[0])

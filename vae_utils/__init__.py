@@ -42,6 +42,8 @@ from vae_utils.recording import ProgressBar, Recorder
 from vae_utils.runs import Run, train
 from vae_utils.sweeps import SweepResult, sweep
 
+__version__ = "0.2.0.dev0"
+
 __all__ = [
     "VAE",
     "Bernoulli",

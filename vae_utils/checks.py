@@ -8,11 +8,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import ArrayLike
 
 
 def check_images(
-    images: ArrayLike, image_shape: tuple[int, ...] | None = None, name: str = "images"
+    images: np.ndarray, image_shape: tuple[int, ...] | None = None, name: str = "images"
 ) -> np.ndarray:
     """Return `images` as float32, or say why they are not images.
 
@@ -47,7 +46,7 @@ def check_images(
     return images.astype("float32", copy=False)
 
 
-def check_codes(codes: ArrayLike, latent_size: int) -> np.ndarray:
+def check_codes(codes: np.ndarray, latent_size: int) -> np.ndarray:
     """Return latent `codes` as float32 of shape (n, latent_size).
 
     Raises:

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
-from numpy.typing import ArrayLike
 
 from vae_utils import schedules
 from vae_utils.checks import check_codes
@@ -79,7 +78,7 @@ class ContextVAE(VAE):
             images = ops.cast(uniforms < images, images.dtype)
         return super().terms(images, training)
 
-    def draw(self, codes: ArrayLike, uniforms: ArrayLike) -> np.ndarray:
+    def draw(self, codes: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """Draw one image for each code, pixel by pixel.
 
         Args:
@@ -89,7 +88,7 @@ class ContextVAE(VAE):
                 the images of two codes differ only in what the codes say.
 
         Returns:
-            Images of 0 and 1: (n, h, w, c).
+            Images of 0 and 1, (n, h, w, c).
 
         Raises:
             ValueError: on bad codes, or on uniforms of another shape.
@@ -110,7 +109,7 @@ class ContextVAE(VAE):
             pixels[:, pixel] = means[:, pixel] > thresholds[:, pixel]
         return images
 
-    def decode(self, codes: ArrayLike) -> np.ndarray:
+    def decode(self, codes: np.ndarray) -> np.ndarray:
         """Draw an image of 0 and 1 for each code, with the same random numbers each time."""
         codes = check_codes(codes, self.latent_size)
         shape = (len(codes), *self.image_shape)

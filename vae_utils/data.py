@@ -10,7 +10,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
@@ -71,7 +70,7 @@ class _Unavailable(Exception):
     """One place does not have MNIST; the message says why."""
 
 
-def load_images(source: str | ArrayLike | None = None, folder: str | Path | None = None) -> Images:
+def load_images(source: str | np.ndarray | None = None, folder: str | Path | None = None) -> Images:
     """Load images, and print one line that says which and why.
 
     "auto" takes MNIST from the given folder, else from the Keras cache, else from the network;

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from keras import ops
-from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
@@ -17,7 +16,7 @@ from vae_utils.model import EVALUATION_BATCH, VAE, in_batches
 ACTIVE_VARIANCE = 0.01
 
 
-def kl_per_unit(vae: VAE, images: ArrayLike) -> np.ndarray:
+def kl_per_unit(vae: VAE, images: np.ndarray) -> np.ndarray:
     """Return KL(q(z_i|x) ‖ p(z_i)) of each latent unit, in nats, averaged over the images.
 
     A unit at 0 has collapsed: its code says nothing about the image.
@@ -42,7 +41,7 @@ def _kl_per_unit(mean, std):
     return ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std))).mean(axis=0)
 
 
-def active_units(vae: VAE, images: ArrayLike) -> int:
+def active_units(vae: VAE, images: np.ndarray) -> int:
     """Count the latent units whose posterior mean varies over the images.
 
     Unit i is active if Var_x(E[z_i|x]) > 0.01 (Burda et al. 2016, arXiv 1509.00519,
@@ -65,7 +64,7 @@ def _active_units(mean):
     return int((mean.var(axis=0) > ACTIVE_VARIANCE).sum())
 
 
-def elbo(vae: VAE, images: ArrayLike, seed: int = 0) -> float:
+def elbo(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
     """Return the evidence lower bound, averaged over images, in nats.
 
     It takes one posterior sample per image, and the KL in closed form; always at KL weight 1,
@@ -87,7 +86,7 @@ def elbo(vae: VAE, images: ArrayLike, seed: int = 0) -> float:
     return _elbo_and_mse(vae, images, mean, std, seed)[0]
 
 
-def mse(vae: VAE, images: ArrayLike, seed: int = 0) -> float:
+def mse(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
     """Return the squared error per pixel, reconstructing from one posterior sample per image.
 
     Args:
@@ -120,7 +119,7 @@ def _elbo_and_mse(vae, images, mean, std, seed):
     return float((log_likelihood - kl).mean()), float(errors.mean())
 
 
-def mutual_information(vae: VAE, images: ArrayLike, seed: int = 0) -> float:
+def mutual_information(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
     """Estimate I_q(x; z), in nats: how much a code says about which image it came from.
 
     The estimate is the mean of ln q(z|x) − ln q(z), with q(z) the mixture over these same
@@ -161,7 +160,7 @@ def _mutual_information(mean, std, seed):
 
 
 def importance_weighted_bound(
-    vae: VAE, images: ArrayLike, samples: int = 100, seed: int = 0
+    vae: VAE, images: np.ndarray, samples: int = 100, seed: int = 0
 ) -> float:
     """Return the IWAE bound ln (1/K) Σ p(x, z_k) / q(z_k|x), averaged over images, in nats.
 
@@ -187,7 +186,7 @@ def importance_weighted_bound(
 
 
 def importance_weighted_bounds(
-    vae: VAE, images: ArrayLike, samples: int = 100, seed: int = 0
+    vae: VAE, images: np.ndarray, samples: int = 100, seed: int = 0
 ) -> np.ndarray:
     """Return the bound of each image: (n,). See `importance_weighted_bound`."""
     samples = check_whole(samples, 1, "samples")
@@ -215,7 +214,7 @@ def importance_weighted_bounds(
     return logsumexp(log_weights, axis=0) - np.log(samples)
 
 
-def summary(vae: VAE, images: ArrayLike, seed: int = 0) -> dict[str, float]:
+def summary(vae: VAE, images: np.ndarray, seed: int = 0) -> dict[str, float]:
     """Compute the diagnostics of a model on test images.
 
     Args:
@@ -224,7 +223,7 @@ def summary(vae: VAE, images: ArrayLike, seed: int = 0) -> dict[str, float]:
         seed: of the posterior samples.
 
     Returns:
-        By name: `elbo`, `kl` and `mutual_information` in nats, `active_units`, and `mse`
+        A dict of `elbo`, `kl` and `mutual_information` in nats, `active_units`, and `mse`
         per pixel.
 
     Example:
@@ -247,10 +246,10 @@ def summary(vae: VAE, images: ArrayLike, seed: int = 0) -> dict[str, float]:
 
 def linear_probe(
     vae: VAE,
-    train: ArrayLike,
-    train_labels: ArrayLike,
-    test: ArrayLike,
-    test_labels: ArrayLike,
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray,
+    test_labels: np.ndarray,
 ) -> float:
     """Return the share of test images that a linear classifier gets right from posterior means.
 

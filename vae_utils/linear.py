@@ -10,12 +10,11 @@ up to a constant.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from vae_utils.checks import check_images, check_positive, check_whole
 
 
-def covariance(images: ArrayLike) -> np.ndarray:
+def covariance(images: np.ndarray) -> np.ndarray:
     """Return the covariance matrix of images, divided by their number: (pixels, pixels).
 
     Args:
@@ -25,7 +24,7 @@ def covariance(images: ArrayLike) -> np.ndarray:
         ValueError: on bad images, or on a matrix that is empty or not finite.
 
     Example:
-        >>> covariance([[0.0, 0.0], [2.0, 4.0]])
+        >>> covariance(np.array([[0.0, 0.0], [2.0, 4.0]]))
         array([[1., 2.],
                [2., 4.]])
     """
@@ -40,7 +39,7 @@ def covariance(images: ArrayLike) -> np.ndarray:
     return centred.T @ centred / len(centred)
 
 
-def eigenvalues(images: ArrayLike) -> np.ndarray:
+def eigenvalues(images: np.ndarray) -> np.ndarray:
     """Return the eigenvalues of the images' covariance matrix, largest first: (pixels,).
 
     Direction i of a linear VAE's latent space is used at the optimum if and only
@@ -53,7 +52,7 @@ def eigenvalues(images: ArrayLike) -> np.ndarray:
         ValueError: as `covariance`.
 
     Example:
-        >>> eigenvalues([[0.0, 0.0], [2.0, 4.0]])
+        >>> eigenvalues(np.array([[0.0, 0.0], [2.0, 4.0]]))
         array([5., 0.])
     """
     return np.linalg.eigvalsh(covariance(images))[::-1]
@@ -86,7 +85,7 @@ class Optimum:
 
 
 def optimum(
-    covariance: ArrayLike, latent_size: int, variance: float, kl_weight: float = 1.0
+    covariance: np.ndarray, latent_size: int, variance: float, kl_weight: float = 1.0
 ) -> Optimum:
     """Return the best linear VAE, in closed form.
 
@@ -150,7 +149,7 @@ def _checked_covariance(covariance):
     return matrix
 
 
-def best_variance(eigenvalues: ArrayLike, latent_size: int) -> float:
+def best_variance(eigenvalues: np.ndarray, latent_size: int) -> float:
     """Return the variance σ² at which the likelihood of a linear VAE is highest.
 
     It is the mean of the eigenvalues that are left out (Tipping & Bishop 1999, equation 8),
@@ -165,7 +164,7 @@ def best_variance(eigenvalues: ArrayLike, latent_size: int) -> float:
         ValueError: on another latent size, or if the largest is not first.
 
     Example:
-        >>> best_variance([5.0, 2.0, 1.0], latent_size=1)
+        >>> best_variance(np.array([5.0, 2.0, 1.0]), latent_size=1)
         1.5
     """
     values = np.asarray(eigenvalues)
@@ -176,7 +175,7 @@ def best_variance(eigenvalues: ArrayLike, latent_size: int) -> float:
 
 
 def log_likelihood(
-    weights: ArrayLike, mean: ArrayLike, variance: float, images: ArrayLike
+    weights: np.ndarray, mean: np.ndarray, variance: float, images: np.ndarray
 ) -> np.ndarray:
     """Return ln p(x) of each image under x ~ N(Wz + μ, σ²I), z ~ N(0, I), in nats: (n,).
 

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
-from numpy.typing import ArrayLike
 
 from vae_utils import schedules
 from vae_utils.checks import check_codes, check_images, check_networks, check_whole
@@ -231,7 +230,7 @@ class VAE(CompiledModel):
         """Let each evaluation see the same noise."""
         self.sampling.restart_evaluation()
 
-    def encode(self, images: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation of the posterior: (n, latent_size) each.
 
         Raises:
@@ -241,7 +240,7 @@ class VAE(CompiledModel):
         mean, log_std = in_batches(self.posterior, images)
         return mean, np.exp(log_std)
 
-    def decode(self, codes: ArrayLike) -> np.ndarray:
+    def decode(self, codes: np.ndarray) -> np.ndarray:
         """Return pixel means (n, h, w, c): in [0, 1], unless the likelihood is linear.
 
         Raises:
@@ -250,7 +249,7 @@ class VAE(CompiledModel):
         codes = check_codes(codes, self.latent_size)
         return in_batches(lambda part: self.likelihood.pixel_means(self.logits(part, None)), codes)
 
-    def reconstruct(self, images: ArrayLike) -> np.ndarray:
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
         """Return pixel means from the posterior mean, shape of `images`.
 
         Raises:

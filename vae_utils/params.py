@@ -100,6 +100,7 @@ def seed_from_environment(default: int) -> int:
         ValueError: if `VAE_SEED` is not a whole number from 0 to 2³¹ − 1.
 
     Example:
+        >>> import os
         >>> from unittest import mock
         >>> with mock.patch.dict(os.environ, {"VAE_SEED": "7"}):
         ...     seed_from_environment(default=0)

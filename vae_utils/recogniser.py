@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.neural_network import MLPClassifier
 
 from vae_utils.checks import check_images
@@ -13,7 +12,7 @@ CONFIDENCE = 0.9
 LEARN_FROM = 10_000
 
 
-def train_recogniser(images: Images, seed: int = 0) -> Callable[[ArrayLike], float]:
+def train_recogniser(images: Images, seed: int = 0) -> Callable[[np.ndarray], float]:
     """Train a small classifier on real images; return a function that recognises pictures.
 
     The function takes pictures (n, h, w, c) in [0, 1], and returns the share of them that the

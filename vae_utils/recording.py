@@ -6,7 +6,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from vae_utils.checks import check_images, check_whole
@@ -54,7 +53,7 @@ class Recorder(keras.callbacks.Callback):
 
     def __init__(
         self,
-        images: ArrayLike,
+        images: np.ndarray,
         every: int = 10,
         pictures: int = 8,
         on_look: Callable[[list[dict[str, Any]]], object] | None = None,
