@@ -1,1 +1,1 @@
-"""What the speed figures of the book come from: `make bench`."""
+"""The benchmarks behind the timings in the book: `make bench`."""

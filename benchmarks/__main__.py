@@ -1,6 +1,6 @@
-"""`python -m benchmarks [part ...]`: measure, and write what two pages of the book show.
+"""`python -m benchmarks [part ...]`: measure, and write the tables of two pages of the book.
 
-A part that is named is measured again; the others stay as they were.
+Only the parts given are measured again (by default, all); the others keep their results.
 """
 
 import datetime
@@ -21,6 +21,7 @@ PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
 
 
 def surroundings():
+    """Return the date, the machine and the versions that a result belongs to."""
     return {
         "date": datetime.date.today().isoformat(),
         "cores": os.cpu_count(),
@@ -30,7 +31,7 @@ def surroundings():
 
 
 def page(results, parts):
-    """The tables of these parts, as Markdown."""
+    """Return the tables of these parts as Markdown."""
     sections = []
     for part in parts:
         if part in results:

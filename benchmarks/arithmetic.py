@@ -1,10 +1,10 @@
-"""What one gradient step must do: multiplications, additions and memory traffic."""
+"""The work in one gradient step: multiplications, additions and memory traffic."""
 
 from vae_utils import Params
 
 
 def layers(architecture, params: Params):
-    """Of each layer: multiply-adds for one image, number of weights and biases."""
+    """Count, for each layer, the multiply-adds per image, and the weights and biases."""
     height, width, channels = params.image_shape
     pixels, latent = height * width * channels, params.latent_size
 
@@ -19,7 +19,7 @@ def layers(architecture, params: Params):
         return encoder + heads + [dense(a, b) for a, b in zip(sizes, sizes[1:])]
 
     def conv(positions, inputs, outputs):
-        """A strided convolution, or its transpose, between two grids; the smaller one counts."""
+        """Count for a strided convolution or its transpose; `positions` is the smaller grid's."""
         taps = params.conv_kernel**2 * inputs * outputs
         return positions * taps, taps + outputs
 
@@ -42,19 +42,19 @@ def layers(architecture, params: Params):
 
 
 def operations(architecture, params: Params):
-    """Floating-point operations of a step: forward, and backward to weights and to inputs.
+    """Count the floating-point operations of a step: forward, and backward to weights and inputs.
 
-    Two for each multiply-add. The first layer needs no gradient of its input.
+    Each multiply-add counts as two. The first layer needs no gradient with respect to its input.
     """
     multiply_adds = [count for count, _ in layers(architecture, params)]
     return 2 * params.batch_size * (3 * sum(multiply_adds) - multiply_adds[0])
 
 
 def traffic(architecture, params: Params):
-    """Bytes that a step moves for the weights, at 4 bytes a number.
+    """Count the bytes that a step moves for the weights, at 4 bytes per number.
 
-    Forward and backward read each weight once; its gradient is written; Adam
-    reads gradient, weight and two moments, and writes the last three. The
+    The forward and the backward pass each read every weight once, and the gradient is written.
+    Adam reads the gradient, the weight and two moments, and writes the last three. The
     activations of 64 images stay in the cache.
     """
     weights = sum(count for _, count in layers(architecture, params))

@@ -1,4 +1,4 @@
-"""Seconds of each notebook, beside the epochs of one tutorial."""
+"""Time each notebook, beside the epochs of a tutorial."""
 
 import json
 import os
@@ -20,7 +20,7 @@ EPOCHS = 10
 
 
 def with_stopwatch(path, folder):
-    """The notebook with a first and a last cell that say where the seconds go."""
+    """Write a copy of the notebook with a first and a last cell that measure where time goes."""
     notebook = nbformat.read(path, 4)
     first = nbformat.v4.new_code_cell("from benchmarks import stopwatch")
     last = nbformat.v4.new_code_cell("stopwatch.report()")
@@ -31,12 +31,13 @@ def with_stopwatch(path, folder):
 
 
 def last_text(path, kept):
+    """Return what the last cell of a notebook printed."""
     _, notebook = get_cache(kept).merge_match_into_notebook(nbformat.read(path, 4))
     return next(out["text"] for out in notebook.cells[-1].outputs if out.get("name") == "stdout")
 
 
 def measure():
-    """The notebooks as `make book` runs them, between the two halves of the tutorial's epochs."""
+    """Time the notebooks as `make book` runs them, between two halves of the tutorial's epochs."""
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     tutorial = ("benchmarks.peers.cvae_tutorial", (vu.load_images("mnist"),))
     with TemporaryDirectory() as folder, contestant(*tutorial) as (train_epochs, _):
@@ -61,8 +62,9 @@ def tables(result):
         "| notebook | seconds | " + " | ".join(KINDS) + " | first figure after |",
         "|---" * (len(KINDS) + 3) + "|",
     ]
-    for name, some in result["notebooks"].items():
-        cells = [some["total"], *(some.get(kind, 0.0) for kind in KINDS), some["first_figure"]]
+    for name, seconds in result["notebooks"].items():
+        kinds = [seconds.get(kind, 0.0) for kind in KINDS]
+        cells = [seconds["total"], *kinds, seconds["first_figure"]]
         lines.append(f"| {name} | " + " | ".join(f"{cell:.0f}" for cell in cells) + " |")
     lines += [
         "",

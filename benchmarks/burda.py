@@ -2,17 +2,17 @@
 
     python benchmarks/burda.py mnist.npz --epochs 3280
 
-For a comparison with their table 1: this runs on a GPU where JAX finds one, keeps a
-checkpoint, goes on from it when it is called again, and prints the bound from 5,000
-samples and the number of active units. It needs JAX alone, not the package of this book.
+For comparison with their table 1. The script uses a GPU if JAX finds one, saves a checkpoint,
+continues from it when called again, and prints the bound from 5,000 samples and the number
+of active units. It needs only JAX, not the package of this book.
 
 The setting is that of the paper: two tanh layers of 200 units on both sides of 50 latent
 units; Adam with epsilon 1e-4 on batches of 20; 3^i passes over the data at a learning
-rate of 10^(-3 - i/7), for i = 0 ... 7, so 3,280 in all. Other numbers of epochs shorten
-the stages in proportion, to whole epochs; of less than some hundred, the first stages
-vanish. The bias of the pixels starts at the training images' logits, as in the authors'
+rate of 10^(-3 - i/7), for i = 0 ... 7, so 3,280 in all. Other numbers of epochs scale
+the stages in proportion, to whole epochs; with fewer than a few hundred, the first stages
+vanish. The output bias starts at the logits of the mean training image, as in the authors'
 code (github.com/yburda/iwae). Unlike that code, this one trains on all 60,000 images,
-shuffles them, takes Adam as published, and does not round the learning rates.
+shuffles them, uses Adam as published, and does not round the learning rates.
 """
 
 import argparse
@@ -33,7 +33,7 @@ RATE, EPSILON, BETAS = 1e-3, 1e-4, (0.9, 0.999)
 
 
 def start(key, pixel_means):
-    """Glorot's start values; the last bias says how often each pixel is white."""
+    """Draw Glorot's start values; the last bias is set from how often each pixel is white."""
     layers = {}
     for name, sizes in SIZES.items():
         layers[name] = []
@@ -56,7 +56,7 @@ def dense(layers, inputs):
 
 
 def log_weight(layers, pixels, noise):
-    """ln p(x, z)/q(z|x) in nats, shape (..., n), for noise (..., n, LATENT)."""
+    """Compute ln p(x, z)/q(z|x) in nats: (..., n), for noise (..., n, LATENT)."""
     mean, log_std = jnp.split(dense(layers["encoder"], pixels), 2, axis=-1)
     codes = mean + jnp.exp(log_std) * noise
     logits = dense(layers["decoder"], codes)
@@ -66,31 +66,35 @@ def log_weight(layers, pixels, noise):
 
 
 def active_units(layers, pixels):
-    """How many posterior means vary by more than 0.01 over the images (their section 5.2)."""
+    """Count the units whose posterior mean has a variance above 0.01 (their section 5.2)."""
     mean, _ = jnp.split(dense(layers["encoder"], pixels), 2, axis=-1)
     return int((mean.var(axis=0) > 0.01).sum())
 
 
 def bound(layers, pixels, noise):
-    """The importance-weighted bound in nats, averaged over images; noise (K, n, LATENT)."""
+    """Compute the importance-weighted bound in nats, averaged over images, for K noise draws.
+
+    Args:
+        noise: (K, n, LATENT).
+    """
     weights = log_weight(layers, pixels, noise)
     return jnp.mean(jax.nn.logsumexp(weights, axis=0) - jnp.log(len(noise)))
 
 
 def learning_rate(epoch, epochs):
-    """Of epoch 0, 1, ...: stage i has a share of 3^i."""
+    """Return the rate of an epoch, counted from 0; stage i takes a share of 3^i of all epochs."""
     ends = np.cumsum(3.0 ** np.arange(STAGES)) * epochs / np.sum(3.0 ** np.arange(STAGES))
     stage = min(int(np.searchsorted(ends, epoch, side="right")), STAGES - 1)
     return RATE * 10 ** (-stage / (STAGES - 1))
 
 
 def make_epoch(unravel, samples):
-    """The function that trains one epoch, for one seed."""
+    """Return a function that trains one model for one epoch."""
 
     def epoch(state, images, rate):
         keys = jax.random.split(state["key"], 4)
         steps = len(images) // BATCH
-        # All that is random is drawn at once: small kernels are what takes the time.
+        # Everything random is drawn at once: launching small kernels is what takes the time.
         order = jax.random.permutation(keys[1], len(images))
         white = jax.random.uniform(keys[2], images.shape) < images
         noise = jax.random.normal(keys[3], (steps, samples, BATCH, LATENT))
@@ -118,13 +122,18 @@ def make_epoch(unravel, samples):
 
 
 def evaluate(layers, pixels, key, samples=5_000, chunk=50):
-    """On test images, in nats: the ELBO, the importance-weighted bound, and its standard error.
+    """Estimate the ELBO and the importance-weighted bound on test images, in nats.
 
-    `chunk` must divide `samples`. The error is that of an average over so many test images.
+    Args:
+        samples: how many to draw for each image.
+        chunk: how many of them to draw at a time; must divide `samples`.
+
+    Returns:
+        The ELBO, the bound, and the standard error of the bound over the images.
     """
 
     @jax.jit
-    def of_some(pixels, key):
+    def of_part(pixels, key):
         def more(totals, key):
             noise = jax.random.normal(key, (chunk, len(pixels), LATENT))
             weights = log_weight(layers, pixels, noise)
@@ -138,7 +147,7 @@ def evaluate(layers, pixels, key, samples=5_000, chunk=50):
 
     starts = range(0, len(pixels), 500)
     keys = jax.random.split(key, len(starts))
-    parts = [of_some(pixels[at : at + 500], key) for at, key in zip(starts, keys)]
+    parts = [of_part(pixels[at : at + 500], key) for at, key in zip(starts, keys)]
     bounds, elbos = (np.concatenate(column) for column in zip(*parts))
     return elbos.mean(), bounds.mean(), bounds.std() / np.sqrt(len(bounds))
 
@@ -158,7 +167,7 @@ def main():
     parser.add_argument("--samples", type=int, default=1, help="1 is the VAE, more the IWAE")
     parser.add_argument("--seeds", type=int, default=1, help="models, trained side by side")
     parser.add_argument("--checkpoint", type=Path, default=Path("burda.npz"))
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this many")
     options = parser.parse_args()
 
     jax.config.update("jax_default_matmul_precision", "float32")
@@ -182,7 +191,7 @@ def main():
                 parser.error(f"{options.checkpoint} belongs to {found}, and this run is {run}")
             state = {name: jnp.asarray(kept[name]) for name in state}
             done, seconds = int(kept["done"]), float(kept["seconds"])
-        print(f"going on after epoch {done}", flush=True)
+        print(f"continuing after epoch {done}", flush=True)
     state["key"] = jax.random.wrap_key_data(state["key"])
 
     epoch = make_epoch(unravel, options.samples)

@@ -1,4 +1,4 @@
-"""How time per step and memory grow with batch, latent units, width and number of images."""
+"""Measure how step time and memory grow with batch size, latent size, width and image count."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ IMAGES = 20_000
 
 
 def _settings(quantity, value, params):
-    """Settings, and how many images there are."""
+    """Return the settings, and the number of images."""
     if quantity == "images":
         return params, value
     if quantity == "width":
@@ -47,8 +47,8 @@ def _study(quantity, architecture, values):
     contestants = {}
     for value in values:
         params, count = _settings(quantity, value, vu.Params())
-        # A whole epoch where the number of images is the question; else about as
-        # many images in each turn, but no fewer than eight steps.
+        # When the number of images varies, a turn is a whole epoch. Otherwise every turn
+        # sees about the same number of images, in at least eight steps.
         in_turn = count if quantity == "images" else 8_192
         steps = max(8, in_turn // params.batch_size)
         contestants[value] = (
@@ -57,7 +57,7 @@ def _study(quantity, architecture, values):
             steps,
         )
     measured = measure_each(contestants, ROUNDS)
-    milliseconds = {value: 1e3 * some.seconds for value, some in measured.items()}
+    milliseconds = {value: 1e3 * taken.seconds for value, taken in measured.items()}
     medians = [np.median(milliseconds[value]) for value in values]
     # The end of the curve, where overheads no longer count.
     exponent = np.polyfit(np.log(values[-3:]), np.log(medians[-3:]), 1)[0]
@@ -82,8 +82,8 @@ def tables(result):
             f"| {name} | " + " | ".join(f"{value:,}" for value in study["values"]) + " |",
             "|---" * (len(study["values"]) + 1) + "|",
             "| ms per step | "
-            + " | ".join(f"{some['median']:.1f}" for some in study["milliseconds"])
+            + " | ".join(f"{time['median']:.1f}" for time in study["milliseconds"])
             + " |",
-            "| memory, MB | " + " | ".join(f"{some:,.0f}" for some in study["megabytes"]) + " |",
+            "| memory, MB | " + " | ".join(f"{size:,.0f}" for size in study["megabytes"]) + " |",
         ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Numbers of the literature, measured again: MNIST's eigenvalues, and a one-layer VAE."""
+"""Measure published numbers again: the eigenvalues of MNIST, and a one-layer VAE."""
 
 import re
 import subprocess
@@ -19,11 +19,11 @@ LINE = re.compile(r"ELBO (\S+), IWAE-5000 bound (\S+) ± (\S+) nats, (\d+) of 50
 
 
 def spectrum(images):
-    """Eigenvalues of the covariance by this package, and by scikit-learn, largest first."""
+    """Compute the covariance's eigenvalues with this package and scikit-learn, largest first."""
     ours = linear.eigenvalues(images)
     flat = images.reshape(len(images), -1)
-    # The full solver: the default one goes through the covariance matrix, too. It divides by
-    # n - 1, ours by n.
+    # The full solver, because the default one goes through the covariance matrix, as ours does.
+    # scikit-learn divides by n - 1, this package by n.
     theirs = PCA(LEADING, svd_solver="full").fit(flat).explained_variance_
     theirs *= (len(flat) - 1) / len(flat)
     return {
@@ -36,7 +36,7 @@ def spectrum(images):
 
 
 def one_layer(images):
-    """ELBO, IWAE-5000 bound and active units of each seed, by benchmarks/burda.py."""
+    """Run benchmarks/burda.py, and read the ELBO, IWAE-5000 bound and active units per seed."""
     with TemporaryDirectory() as folder:
         data = Path(folder, "mnist.npz")
         pixels = {"x_train": images.train, "x_test": images.test}
@@ -48,7 +48,7 @@ def one_layer(images):
     seconds = float(re.search(rf"epoch {EPOCHS}, (\S+) s", said)[1].replace(",", ""))
     rows = [[float(number) for number in found] for found in LINE.findall(said)]
     if len(rows) != SEEDS:
-        raise RuntimeError(f"burda.py should name {SEEDS} seeds; it said:\n{said}")
+        raise RuntimeError(f"burda.py should report {SEEDS} seeds; it printed:\n{said}")
     return {
         "epochs": EPOCHS,
         "seconds": seconds,
@@ -62,14 +62,14 @@ def measure():
 
 
 def tables(result):
-    some, models = result["spectrum"], result["one_layer"]["models"]
+    found, models = result["spectrum"], result["one_layer"]["models"]
     lines = ["| eigenvalue | `vae_utils.linear` | scikit-learn |", "|---|---|---|"]
-    for number, both in enumerate(zip(some["ours"], some["scikit-learn"]), 1):
+    for number, both in enumerate(zip(found["ours"], found["scikit-learn"]), 1):
         lines.append(f"| {number} | " + " | ".join(f"{value:.4f}" for value in both) + " |")
     lines += [
         "",
-        f"Sum of all eigenvalues: {some['trace']:.3f}. Above 1: {some['above']['1']} of them; "
-        f"above 0.5: {some['above']['0.5']}.",
+        f"Sum of all eigenvalues: {found['trace']:.3f}. Above 1: {found['above']['1']} of them; "
+        f"above 0.5: {found['above']['0.5']}.",
         "",
         "| model | negative ELBO, nats | negative IWAE-5000 bound, nats | active units of 50 |",
         "|---|---|---|---|",

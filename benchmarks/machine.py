@@ -1,4 +1,4 @@
-"""What this machine can do at best: arithmetic and memory traffic, by NumPy."""
+"""Measure the best this machine can do, in arithmetic and memory traffic, with NumPy."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ COPY = 2**26  # 64 Mi numbers, 256 MiB: larger than any cache
 
 
 def prepare(kind):
-    """A function that does so many multiplications, or copies."""
+    """Return a function that does a given number of multiplications, or of copies."""
     if kind == "matmul":
         left = np.random.default_rng(0).random((SIDE, SIDE), "float32")
         right = left.T.copy()
@@ -29,5 +29,5 @@ def prepare(kind):
 
 
 def rates(matmul_seconds, copy_seconds):
-    """Floating-point operations per second, and bytes (read and written) per second."""
+    """Return floating-point operations per second, and bytes read and written per second."""
     return 2 * SIDE**3 / matmul_seconds, 2 * 4 * COPY / copy_seconds

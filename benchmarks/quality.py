@@ -1,7 +1,7 @@
-"""Seconds of training until a model is good: our way, and the ways of two examples.
+"""Time the training until a model is good: our way, and the ways of two examples.
 
-The same nets on MNIST. Two goals: a test ELBO of −110 nats (Bernoulli), and an
-autoencoder's (KL weight 0) squared error of 0.0045 per pixel.
+All train the same networks on MNIST. There are two goals: a test ELBO of −110 nats
+(Bernoulli), and a squared error of 0.0045 per pixel (an autoencoder, with KL weight 0).
 """
 
 import json
@@ -21,17 +21,17 @@ KEPT = Path(__file__).parents[1] / "_build" / "benchmarks" / "quality.json"
 SEEDS = (0, 1, 2)
 GOALS = {"ELBO": -110.0, "MSE": 0.0045}
 EXAMPLE_BATCH = 128  # of both examples
-PATIENCE = 3  # times as long as ours: then a way is stopped
+PATIENCE = 3  # a way is stopped once it has taken this many times as long as ours
 LOOK_EVERY = 100  # steps
 LOOK_AT = 2_000  # test images
 
 
 class Ours:
-    """`fit` with XLA for dense nets, several steps per execution, a falling learning rate."""
+    """`fit` with XLA for dense nets, several steps per execution, and a falling learning rate."""
 
-    # Batch size, highest rate, steps until it has fallen, ln of the first standard deviations.
-    # Found by trial, on the goal's own test images: the MLP's ELBO on three seeds, the others
-    # on seed 0. The examples were not tuned. Above 1e-3 the conv net does not learn.
+    # Batch size, highest rate, steps over which it falls, ln of the initial standard deviations.
+    # Found by trial on the same test images as the goal: the MLP's ELBO on three seeds, the
+    # others on seed 0. The examples were not tuned. The conv net does not learn above 1e-3.
     RECIPES = {
         ("mlp", "ELBO"): (64, 2e-3, 3_000, -1.0),
         ("mlp", "MSE"): (128, 4e-3, 7_000, -3.0),
@@ -71,7 +71,7 @@ class Ours:
 
 
 class KerasExample:
-    """https://keras.io/examples/generative/vae/: Adam as it comes, batch 128, `fit` as it comes."""
+    """https://keras.io/examples/generative/vae/: Adam and `fit` with their defaults, batch 128."""
 
     batch = EXAMPLE_BATCH
 
@@ -140,7 +140,7 @@ WAYS = {"vae_utils": Ours, "Keras example": KerasExample, "PyTorch example": PyT
 
 
 def score(model, goal, images):
-    """The ELBO (Bernoulli) or the squared error on test images, by NumPy for every way."""
+    """Compute the ELBO (nats) or minus the squared error on test images, all ways with NumPy."""
     mean, std = model.encode(images)
     noise = np.random.default_rng(0).standard_normal(mean.shape, "float32")
     means = model.decode(mean + std * noise).astype("float64")
@@ -153,7 +153,7 @@ def score(model, goal, images):
 
 
 def until_good(way, architecture, goal, seed, params, train, test, limit):
-    """Seconds of training, compiling included, and steps, until the goal or so many seconds."""
+    """Train until the goal is reached or `limit` seconds have passed; compiling counts."""
     wanted = GOALS[goal] if goal == "ELBO" else -GOALS[goal]
     model = WAYS[way](architecture, goal, seed, params)
     rng = np.random.default_rng(seed)
@@ -177,7 +177,7 @@ def in_fresh_process(*arguments):
 
 
 def side_by_side(architecture, goal, seed, params, images):
-    """One run of each way, ours first: the others are stopped when they take too long."""
+    """Run each way once, ours first; stop the others if they take too long."""
     runs, limit = {}, np.inf
     for way in WAYS:
         runs[way] = in_fresh_process(
@@ -188,7 +188,10 @@ def side_by_side(architecture, goal, seed, params, images):
 
 
 def measure():
-    """Takes an hour or two. What has been measured is kept, and a killed measurement goes on."""
+    """Compare all ways on all goals and seeds, which takes an hour or two.
+
+    Finished comparisons are kept, so a measurement that was killed continues where it stopped.
+    """
     import vae_utils as vu
 
     params, images = plain(vu.Params()), vu.load_images("mnist")
@@ -210,7 +213,7 @@ def measure():
 
 
 def row_of(architecture, goal, way, comparisons):
-    """Over the seeds: how long a way takes, and how often ours."""
+    """Summarise over the seeds how long a way takes, in seconds and relative to ours."""
     seconds = np.array([runs[way]["seconds"] for runs in comparisons])
     ours = np.array([runs["vae_utils"]["seconds"] for runs in comparisons])
     return {

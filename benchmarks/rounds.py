@@ -1,4 +1,4 @@
-"""Contestants side by side: one process each, taking turns, so that all meet the same weather."""
+"""Run contestants in turns, each in its own process, so that all meet the same conditions."""
 
 import multiprocessing
 import resource
@@ -18,22 +18,22 @@ _before = None
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one contestant: seconds per step in each round, and memory beyond the imports."""
+    """One contestant's seconds per step in each round, and its memory beyond the imports."""
 
     seconds: np.ndarray
     megabytes: float
 
 
 def plain(params):
-    """The numbers of `Params`, for processes in which TensorFlow must not be.
+    """Copy the numbers of `Params` to an object for processes that must not import TensorFlow.
 
-    PyTorch and TensorFlow each bring an LLVM, and can't share a process.
+    PyTorch and TensorFlow each bring their own LLVM, and can't share a process.
     """
     return SimpleNamespace(**asdict(params))
 
 
 def _prepare(module, arguments):
-    """In the contestant's process: import, build, compile."""
+    """Import, build and compile, in the process of the contestant."""
     global _run, _before
     prepare = import_module(module).prepare
     _before = _peak_megabytes()
@@ -56,10 +56,10 @@ def _time(amount):
 
 @contextmanager
 def contestant(module, arguments):
-    """A process of its own, which is idle until asked.
+    """Start a contestant in a process of its own, which is idle until it is asked.
 
-    Yields two functions: `take(amount)` does so many steps and returns the seconds
-    per step; `growth()` returns the peak of memory beyond the imports, in MB.
+    Yields two functions: the first takes a number of steps, does them and returns the seconds
+    per step; the second returns the peak memory beyond the imports, in MB.
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, _prepare, (module, arguments)) as pool:
@@ -70,13 +70,13 @@ def contestant(module, arguments):
 
 
 def measure_each(contestants, rounds):
-    """Seconds per step (or whatever a contestant counts) in each round, and memory.
+    """Measure the seconds per step (or whatever a contestant counts) in each round, and memory.
 
     Args:
-        contestants: name -> (module with `prepare`, its arguments, how many steps a
-            turn has). `prepare` returns a function of the number of steps.
-        rounds: how often each has its turn. One turn more goes first, unmeasured,
-            to compile and warm up.
+        contestants: name -> (module with `prepare`, its arguments, steps per turn).
+            `prepare` returns a function of the number of steps.
+        rounds: number of measured turns of each. One unmeasured turn comes before them, to
+            compile and warm up.
 
     Returns:
         name -> `Measured`.
@@ -96,6 +96,6 @@ def measure_each(contestants, rounds):
 
 
 def spread(values):
-    """Median, lowest and highest, as a dict of plain numbers."""
+    """Return the median, the lowest and the highest value, as a dict of plain numbers."""
     low, high = float(np.min(values)), float(np.max(values))
     return {"median": float(np.median(values)), "low": low, "high": high}

@@ -1,4 +1,4 @@
-"""Gradient steps per second: this package, its peers, and what the machine allows."""
+"""Time gradient steps: this package, its peers, and what the machine allows."""
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def measure():
         contestants["matmul"] = ("benchmarks.machine", ("matmul",), 20)
         contestants["copy"] = ("benchmarks.machine", ("copy",), 10)
         measured = measure_each(contestants, ROUNDS)
-        seconds = {name: some.seconds for name, some in measured.items()}
+        seconds = {name: taken.seconds for name, taken in measured.items()}
         result[architecture] = _summary(architecture, params, seconds)
     return result
 
@@ -51,8 +51,8 @@ def _summary(architecture, params, seconds):
     ours = seconds[OURS]
     fastest = min(PEERS, key=lambda name: np.median(seconds[name]))
     return {
-        "milliseconds": {name: spread(1e3 * some) for name, some in seconds.items()},
-        "times_ours": {name: spread(some / ours) for name, some in seconds.items()},
+        "milliseconds": {name: spread(1e3 * taken) for name, taken in seconds.items()},
+        "times_ours": {name: spread(taken / ours) for name, taken in seconds.items()},
         "fastest_peer": fastest,
         "matmul_gflops": spread(flops / 1e9),
         "copy_gbytes": spread(bandwidth / 1e9),
@@ -67,7 +67,7 @@ def _summary(architecture, params, seconds):
 
 
 def tables(result):
-    """The result as Markdown."""
+    """Return the result as Markdown."""
     lines = [
         "| | conv, ms per step | times ours | MLP, ms per step | times ours |",
         "|---|---|---|---|---|",
@@ -75,8 +75,8 @@ def tables(result):
     for name in [OURS, SWAPPED, *PEERS]:
         cells = []
         for architecture in ARCHITECTURES:
-            some = result[architecture]
-            cells += [_text(some["milliseconds"][name], 1), _text(some["times_ours"][name], 2)]
+            found = result[architecture]
+            cells += [_text(found["milliseconds"][name], 1), _text(found["times_ours"][name], 2)]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", "| against the machine | conv | MLP |", "|---|---|---|"]
     for label, key, digits in (
@@ -94,14 +94,14 @@ def tables(result):
     return "\n".join(lines)
 
 
-def _verdict(some, name):
-    """One sentence: who is fastest by the medians."""
-    ratios = {peer: some["times_ours"][peer]["median"] for peer in PEERS}
+def _verdict(found, name):
+    """Say in one sentence who is fastest by the medians."""
+    ratios = {peer: found["times_ours"][peer]["median"] for peer in PEERS}
     peer = min(ratios, key=ratios.get)
     if ratios[peer] > 1:
-        return f"By the medians, with the {name} this package is the fastest, before {peer}."
+        return f"With the {name}, by the medians, this package is the fastest, ahead of {peer}."
     return (
-        f"By the medians, with the {name} the fastest is {peer}, "
+        f"With the {name}, by the medians, the fastest is {peer}, "
         f"at {ratios[peer]:.2f} times our time."
     )
 

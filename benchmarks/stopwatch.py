@@ -1,4 +1,4 @@
-"""Imported first in a notebook's kernel: where do the seconds go?"""
+"""Measure where the time of a notebook goes; its kernel must import this first."""
 
 import functools
 import json
@@ -11,7 +11,7 @@ first_figure = None
 
 
 def _timed(owner, name, kind):
-    """Add the time of each call of a method to a kind of work."""
+    """Add the time of each call of a method to the seconds of a kind of work."""
     method = getattr(owner, name)
 
     @functools.wraps(method)
@@ -35,7 +35,7 @@ def _import():
     from vae_utils import recording
 
     class FirstStep(keras.callbacks.Callback):
-        """From the start of `fit` to the end of the first steps: tracing and compiling."""
+        """Time from the start of `fit` to the end of the first steps: tracing and compiling."""
 
         def on_train_begin(self, logs=None):
             self.start = time.perf_counter()
@@ -56,7 +56,7 @@ def _import():
         return history
 
     vae_utils.VAE.fit = timed_fit
-    for name in ("on_train_begin", "on_train_batch_end"):  # in which a recorder looks
+    for name in ("on_train_begin", "on_train_batch_end"):  # where a recorder looks
         _timed(recording.Recorder, name, "looking")
 
     draw = matplotlib.backend_bases.FigureCanvasBase.print_figure
@@ -78,9 +78,9 @@ seconds["importing"] = time.perf_counter() - STARTED
 
 
 def report():
-    """The seconds of each kind of work, as one line of JSON."""
+    """Print the seconds of each kind of work, as one line of JSON."""
     total = time.perf_counter() - STARTED
     training = seconds.pop("fit", 0.0) - seconds["compiling"] - seconds["looking"]
-    named = {**seconds, "training": training}
-    other = total - sum(named.values())
-    print(json.dumps({"total": total, "first_figure": first_figure, **named, "other": other}))
+    known = {**seconds, "training": training}
+    other = total - sum(known.values())
+    print(json.dumps({"total": total, "first_figure": first_figure, **known, "other": other}))

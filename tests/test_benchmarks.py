@@ -80,15 +80,15 @@ def test_what_the_script_says_of_each_seed_is_read(monkeypatch):
 )
 def test_the_page_says_who_is_fastest(ratio, words):
     result = copy.deepcopy(RESULTS["steps"]["result"])
-    for some in result.values():
+    for found in result.values():
         for peer in steps.PEERS:
-            some["times_ours"][peer]["median"] = ratio if peer == "JAX, jit" else 2.0
+            found["times_ours"][peer]["median"] = ratio if peer == "JAX, jit" else 2.0
     assert steps.tables(result).splitlines()[-1].count(words) == 2
 
 
 def test_xla_is_where_it_pays():
-    for some in RESULTS["steps"]["result"].values():
-        assert some["times_ours"][steps.SWAPPED]["median"] > 1
+    for found in RESULTS["steps"]["result"].values():
+        assert found["times_ours"][steps.SWAPPED]["median"] > 1
 
 
 class Improves:
@@ -122,7 +122,7 @@ def test_a_way_that_takes_too_long_is_stopped_and_has_not_reached_the_goal(impro
     assert not run["reached"] and run["steps"] == quality.LOOK_EVERY
 
 
-def test_a_killed_measurement_goes_on_where_it_stopped(tmp_path, monkeypatch):
+def test_a_killed_measurement_continues_where_it_stopped(tmp_path, monkeypatch):
     done, stop_at = [], 4
 
     def side_by_side(*task):

@@ -90,7 +90,9 @@ def test_one_signal_ends_the_build_and_its_kernels(notebook, tmp_path, how):
 def test_workers_have_no_core_in_common(monkeypatch):
     taken, waits = [], []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 7, 5, 9}, raising=False)
-    monkeypatch.setattr(os, "sched_setaffinity", lambda _, some: taken.append(some), raising=False)
+    monkeypatch.setattr(
+        os, "sched_setaffinity", lambda _, cores: taken.append(cores), raising=False
+    )
     monkeypatch.setattr(time, "sleep", waits.append)
     count = cpu_share.workers()
     assert count == 2

@@ -66,7 +66,7 @@ def test_a_run_ends_in_the_table_and_in_the_figure(ground):
 
 
 def test_every_curve_lies_within_its_axes(ground):
-    """Also while a run goes on, when the axes have to grow with it."""
+    """Also while a run is under way, when the axes have to grow with it."""
     ends = []
     ground.picture.observe(lambda change: ends.append(highest_and_limits(ground)), "value")
     for _ in range(2):
@@ -120,7 +120,7 @@ def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(g
     ground.form.fields["steps"].value = LONG
     ground.buttons["Train"].click()
     until(lambda: ground.bar.value > 0)
-    # Within some second of these, as the machine may be busy with something else.
+    # Within any one second of these, as the machine may be busy with something else.
     until(lambda: any(b - a < 1 for a, b in zip(pictures, pictures[5:])), seconds=20)
     assert "s left" in ground.steps.value
     asked = time.monotonic()
@@ -133,7 +133,7 @@ def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(g
 
 
 def test_python_goes_on_while_a_run_does(ground):
-    """Half of some seconds' moments come within 50 ms, and none takes a second."""
+    """Over a few seconds, half of the short sleeps end within 50 ms, and none takes a second."""
     ground.form.fields["steps"].value = LONG
     ground.buttons["Train"].click()
     until(lambda: ground.bar.value > 0)
@@ -155,7 +155,7 @@ def test_a_second_train_is_refused_and_the_first_goes_on(ground):
     assert ground._thread is thread and thread.is_alive()
     before = ground.steps.value
     until(lambda: ground.steps.value != before)
-    assert "on its way" in ground.status.value  # for longer than until the next step
+    assert "on its way" in ground.status.value  # still there after the next step
     ground.buttons["Stop"].click()
     ground.wait(60)
     assert len(ground.runs) == 1

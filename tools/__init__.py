@@ -1,1 +1,1 @@
-"""What builds the book: run the notebooks, fetch the scripts of the pages."""
+"""Scripts that build the book: they run the notebooks and fetch the scripts of the pages."""

@@ -1,7 +1,7 @@
 """Run the notebooks side by side, and keep them where jupyter-book finds them.
 
 `python -m tools.execute FOLDER` runs those that FOLDER doesn't hold yet. jupyter-book would
-run them too, but one after the other, while one of two cores is idle half of the time.
+run them too, but one after the other, which leaves one of two cores idle half the time.
 """
 
 import multiprocessing
@@ -25,12 +25,15 @@ ROOT = Path(__file__).parent.parent
 
 
 def notebooks():
-    """The last chapters train most; the first, which is short, fills the gap at the end."""
+    """Return the paths of all notebooks, last chapter first.
+
+    The last chapters train longest; the first, which is short, fills the gap at the end.
+    """
     return sorted((ROOT / "notebooks").glob("*.ipynb"), reverse=True)
 
 
 def _start(numbers, count):
-    """In each worker: the kernels that it starts inherit its cores."""
+    """Set up a worker; the kernels that it starts inherit its cores."""
     if count > 1:
         keep_to_share(numbers.get(), count)
 
@@ -42,13 +45,13 @@ def _run(path, timeout):
 
 @contextmanager
 def _nothing_left_behind(pool):
-    """The pool; after Ctrl+C, without the notebooks that wait, the workers and their kernels."""
+    """Give the pool; on Ctrl+C, drop the waiting notebooks and kill the workers and kernels."""
     with pool:
         try:
             yield pool
         except BaseException:
             for worker in multiprocessing.active_children():
-                with suppress(psutil.NoSuchProcess):  # each may end by itself meanwhile
+                with suppress(psutil.NoSuchProcess):  # it may have ended by itself
                     for kernel in psutil.Process(worker.pid).children(recursive=True):
                         with suppress(psutil.NoSuchProcess):
                             kernel.kill()
@@ -68,7 +71,7 @@ def execute(paths, folder, timeout):
     """Run the notebooks that the folder doesn't hold, and keep them there.
 
     Returns:
-        Of each notebook that failed: its path -> the traceback.
+        Path -> traceback, for each notebook that failed.
     """
     cache = get_cache(folder)
     missing = [path for path in paths if not _is_kept(cache, path)]
@@ -84,7 +87,7 @@ def execute(paths, folder, timeout):
             path = futures[future]
             try:
                 result = future.result()
-            except Exception as error:  # such as a kernel that ran out of memory
+            except Exception as error:  # for instance, a kernel ran out of memory
                 failed[path] = repr(error)
                 continue
             if result.err:
@@ -98,8 +101,8 @@ def execute(paths, folder, timeout):
 
 
 def main(paths, folder):
-    """Run the notebooks; say which failed. Ends the process with 0 if none did."""
-    # Whoever is told to end tidies up, as after Ctrl+C.
+    """Run the notebooks, say which failed, and exit: with status 0 if none did."""
+    # Clean up when told to terminate, as after Ctrl+C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     config = yaml.safe_load((ROOT / "_config.yml").read_text())["execute"]
     try:

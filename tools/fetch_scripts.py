@@ -1,7 +1,7 @@
 """Fetch the scripts of the pages from npm: `python tools/fetch_scripts.py FOLDER`.
 
-With them a built book needs no other host. Without npm, or without a network, the pages
-take the same scripts from their CDN (see `page_scripts.py`).
+With them, a built book depends on no other host. Without npm or a network, the pages load
+the same scripts from a CDN (see `page_scripts.py`).
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 
-# Package, its SHA-256, and which of its files go to which folder.
+# Each package, its SHA-256, and which of its files go into which folder.
 PACKAGES = (
     (
         "mathjax@3.2.2",
@@ -36,7 +36,7 @@ PACKAGES = (
         "2b9d65cb7913e1c7d671757a10008b32c9c2448d4429513371e55c07d6107638",
         (
             ("package/dist/embed-amd.js", "static"),
-            # Each of its two modules looks for the icons below the page, under its own name.
+            # Each of its two modules looks for the icons below the page, in a folder of its name.
             ("package/dist/*.woff2", "pages/notebooks/@jupyter-widgets/html-manager/dist"),
             ("package/dist/*.woff2", "pages/notebooks/@jupyter-widgets"),
         ),
@@ -45,7 +45,7 @@ PACKAGES = (
 
 
 def fetch(package, folder):
-    """The package's archive, as npm has it."""
+    """Download a package from npm, and return the path of its archive."""
     command = ["npm", "pack", "--silent", package, "--pack-destination", str(folder)]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     (archive,) = folder.glob("*.tgz")
@@ -53,7 +53,7 @@ def fetch(package, folder):
 
 
 def unpack(archive, files, folder):
-    """Copy the named files of an archive."""
+    """Copy the files of an archive that match, each into its folder."""
     with tarfile.open(archive) as tar:
         for member in tar:
             for pattern, place in files:
@@ -64,10 +64,10 @@ def unpack(archive, files, folder):
 
 
 def main(folder):
-    """All or nothing: a folder that is there is complete, and of these versions."""
+    """Fetch all packages or none: if the folder exists, it is complete and of these versions."""
     shutil.rmtree(folder, ignore_errors=True)
     if shutil.which("npm") is None:
-        print("No npm here: the pages take MathJax and the widgets' scripts from their CDN.")
+        print("npm not found: the pages load MathJax and the widgets' scripts from their CDN.")
         return
     with tempfile.TemporaryDirectory() as temporary:
         whole = Path(temporary, "whole")
@@ -77,10 +77,10 @@ def main(folder):
             try:
                 archive = fetch(package, place)
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-                print(f"npm could not fetch {package}: the pages take it from its CDN. ({error})")
+                print(f"npm could not fetch {package}: the pages use their CDN instead. ({error})")
                 return
             if hashlib.sha256(archive.read_bytes()).hexdigest() != digest:
-                sys.exit(f"{package} is not the file that was tested: its checksum differs.")
+                sys.exit(f"{package} is not the file that was tested: its checksum is different.")
             unpack(archive, files, whole)
         shutil.copytree(whole, folder)
 

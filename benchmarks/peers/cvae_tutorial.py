@@ -1,6 +1,6 @@
-"""A stand-in for TensorFlow's CVAE tutorial: its shapes, batch, loop and work per epoch.
+"""A stand-in for TensorFlow's CVAE tutorial: its shapes, batch size, loop and work per epoch.
 
-Written for its time only: https://www.tensorflow.org/tutorials/generative/cvae.
+Only its running time matters: https://www.tensorflow.org/tutorials/generative/cvae.
 """
 
 import keras
@@ -41,7 +41,7 @@ def normal_log_density(sample, mean, log_variance):
 
 
 def prepare(images):
-    """`images`: an `Images`. The function that comes back trains whole epochs."""
+    """Return a function that trains on `Images` for a given number of epochs."""
     encoder, decoder = networks()
     optimizer = keras.optimizers.Adam(1e-4)
 

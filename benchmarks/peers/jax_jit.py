@@ -1,4 +1,4 @@
-"""JAX: pure functions, optax, the whole step under `jit`."""
+"""JAX: pure functions, optax, and the whole step under `jit`."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Plain Keras: the same networks, a `train_step`, `fit` without XLA."""
+"""Plain Keras: the same networks, a `train_step`, and `fit` without XLA."""
 
 import keras
 import tensorflow as tf

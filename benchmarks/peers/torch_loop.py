@@ -1,7 +1,7 @@
 """PyTorch: a module and a loop, eager or with `torch.compile`.
 
-The images are one tensor, and a batch is a set of its rows; that is faster than
-the `DataLoader` of PyTorch's own example.
+The images are one tensor, and a batch is a selection of its rows, which is faster than the
+`DataLoader` of PyTorch's own example.
 """
 
 import torch

@@ -4,7 +4,7 @@ import keras
 
 import vae_utils as vu
 
-# All of the step through XLA, or the optimizer alone: what is faster on two cores.
+# Whether the whole step goes through XLA, or only the optimizer: whichever is faster on two cores.
 WITH_XLA = {"conv": False, "mlp": True}
 NETWORKS = {
     "conv": (vu.conv_encoder, vu.conv_decoder),
@@ -13,7 +13,7 @@ NETWORKS = {
 
 
 def prepare(architecture, params, pool, xla=None):
-    """With XLA as the package has it for this architecture, or as told."""
+    """Compile with XLA as is best for the architecture, unless `xla` says otherwise."""
     keras.utils.set_random_seed(0)
     encoder, decoder = NETWORKS[architecture]
     vae = vu.VAE(encoder(params), decoder(params), vu.Gaussian(variance=0.5), seed=0)

@@ -1,4 +1,4 @@
-"""What needs a notebook: figures, sliders, numbers for the sentences, and the playground.
+"""The tools of the notebooks: figures, sliders, numbers for the sentences, and the playground.
 
-The rest of the package trains and measures without it.
+The rest of the package trains and measures without them.
 """

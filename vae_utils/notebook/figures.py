@@ -1,15 +1,25 @@
-"""Figures from records and arrays; no training here.
+"""Draw figures from records and arrays, without training anything.
 
 Every function draws on new axes and returns the figure. Colours are Okabe and
 Ito's, which colour-blind readers can tell apart; lines also differ in style.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from IPython import get_ipython
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, NullFormatter
+
+# What a `Recorder` keeps: arrays by name, with one entry along the first axis for each moment.
+Record = Mapping[str, np.ndarray]
 
 # Okabe & Ito 2008.
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK = COLOURS = (
@@ -22,12 +32,12 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK = COLOURS = (
     "#000000",
 )
 WIDTH = 6.0  # inches: wide enough for a laptop, with type that a phone can still show
-# For a text that may lie on a mark or a line.
-HALO = {"path_effects": [withStroke(linewidth=3, foreground="white")], "zorder": 3}
+# Options for text that may lie on a mark or a line.
+HALO: dict[str, Any] = {"path_effects": [withStroke(linewidth=3, foreground="white")], "zorder": 3}
 
 
-def use_style():
-    """Make all figures of a notebook look alike: sharp, readable on a phone, in dark mode too."""
+def use_style() -> None:
+    """Give all figures of a notebook one look: sharp, and readable on phones and in dark mode."""
     plt.rcParams.update(
         {
             "figure.figsize": (WIDTH, 3.2),
@@ -49,38 +59,39 @@ def use_style():
     )
     shell = get_ipython()
     if shell is not None:
-        # Twice the pixels at the same size, for sharp lines on today's screens.
+        # Twice the pixels at the same size, for sharp lines on modern screens.
         shell.run_line_magic("config", "InlineBackend.figure_format = 'retina'")
 
 
-def image_rows(rows, labels, brighten=1.0):
-    """Rows of images, each with a label on its left.
+def image_rows(
+    rows: Sequence[Iterable[np.ndarray]], labels: Sequence[str], brighten: float = 1.0
+) -> Figure:
+    """Draw rows of images, each row with a label on its left.
 
     Args:
-        rows: arrays (n, h, w, c) in [0, 1]: grey with 1 channel, which is drawn dark on
-            light, or red, green and blue with 3.
-        labels: one text for each row.
-        brighten: pixel values are raised to the power 1 / brighten, so that
-            small ones become visible.
+        rows: arrays of images (n, h, w, c) in [0, 1], one array per row. Grey images (1 channel)
+            are drawn dark on light, colour images (3 channels: red, green, blue) as they are.
+        labels: one label per row.
+        brighten: pixel values are raised to the power 1 / brighten, to make small ones visible.
 
     Raises:
-        ValueError: on images with another number of channels.
+        ValueError: if images have neither 1 channel nor 3.
     """
-    rows = [[_brightened(drawable(image), brighten) for image in row] for row in rows]
-    columns = max(len(row) for row in rows)
+    drawn = [[_brightened(drawable(image), brighten) for image in row] for row in rows]
+    columns = max(len(row) for row in drawn)
     figure, axes = plt.subplots(
-        len(rows), columns, figsize=(WIDTH, WIDTH / (columns + 1.5) * len(rows)), squeeze=False
+        len(drawn), columns, figsize=(WIDTH, WIDTH / (columns + 1.5) * len(drawn)), squeeze=False
     )
-    for row, label, line in zip(rows, labels, axes):
+    for row, label, line in zip(drawn, labels, axes):
         _row_of_images(line, row, label)
     return figure
 
 
-def drawable(images):
-    """Return images (..., h, w, c) in the shape that matplotlib draws.
+def drawable(images: np.ndarray) -> np.ndarray:
+    """Reshape images (..., h, w, c) to what matplotlib can draw.
 
     Returns:
-        (..., h, w) for grey images, (..., h, w, 3) for colour.
+        The images as (..., h, w) if they are grey, as (..., h, w, 3) if they are in colour.
 
     Raises:
         ValueError: unless there are 1 or 3 channels.
@@ -93,32 +104,47 @@ def drawable(images):
     return images[..., 0] if channels == 1 else images
 
 
-def _brightened(image, brighten):
-    """Small pixel values raised; those of a linear model may lie outside of [0, 1]."""
+def _brightened(image: np.ndarray, brighten: float) -> np.ndarray:
+    """Raise small pixel values; clip to [0, 1] first, as a linear model may leave that range."""
     return np.clip(image, 0, 1) ** (1 / brighten)
 
 
-def _row_of_images(axes, images, label):
-    """Draw `drawable` images on as many of the axes, with a label on their left."""
+def _row_of_images(
+    axes: Sequence[Axes], images: Iterable[np.ndarray], label: str
+) -> list[AxesImage]:
+    """Draw `drawable` images on the first axes, one on each, with a label on their left."""
     for axis in axes:
         axis.set_axis_off()
-    # An axis that is off shows no label, so the text stands beside it.
+    # An axis that is turned off shows no label of its own.
     axes[0].text(-0.15, 0.5, label, transform=axes[0].transAxes, ha="right", va="center")
-    # Limits and colour map are those of grey images; matplotlib draws colours as they are.
+    # The limits and the colour map apply to grey images; matplotlib draws colours as they are.
     return [axis.imshow(image, vmin=0, vmax=1, cmap="gray_r") for image, axis in zip(images, axes)]
 
 
-def spread_moments(steps, moments):
-    """Indices of at most so many of the steps, evenly spread in log(step), the last among them."""
+def spread_moments(steps: np.ndarray, moments: int) -> np.ndarray:
+    """Choose moments that are evenly spread in log(step), up to the last.
+
+    Args:
+        steps: gradient steps (n,), in ascending order.
+        moments: how many to choose at most; with two or more, the last is among them.
+
+    Returns:
+        Their indices in `steps`, in ascending order.
+    """
     wanted = np.geomspace(max(steps[min(1, len(steps) - 1)], 1), max(steps[-1], 1), moments)
     return np.unique(np.abs(steps[:, None] - wanted).argmin(axis=0))
 
 
-def training_samples(record, moments=6, brighten=2.0):
-    """How the images evolve: a row for each of some moments, evenly spread in log(step).
+def training_samples(record: Record, moments: int = 6, brighten: float = 2.0) -> Figure:
+    """Show how the images evolve during training, in one row per moment.
 
-    The left half reconstructs test images, the right half decodes codes drawn
-    from the prior once. Small pixel values are raised to be visible.
+    The left half shows reconstructions of test images; the right half shows decoded samples
+    of the prior, from the same codes in every row.
+
+    Args:
+        record: of a `Recorder`.
+        moments: how many to show at most, evenly spread in log(step).
+        brighten: as for `image_rows`.
 
     Raises:
         ValueError: as `image_rows`.
@@ -126,87 +152,124 @@ def training_samples(record, moments=6, brighten=2.0):
     steps = record["step"]
     chosen = spread_moments(steps, moments)
     left, right = record["reconstructions"][:, :4], record["samples"][:, :4]
-    # White, as the paper: grey images are drawn dark on light, colours as they are.
+    # White, like the page: grey images are drawn dark on light, colours as they are.
     gap = np.full_like(left[0, :1], 0 if left.shape[-1] == 1 else 1)
     rows = [np.concatenate([left[i], gap, right[i]]) for i in chosen]
     figure = image_rows(rows, [f"step {steps[i]:,}" for i in chosen], brighten)
     for start, title in ((0, "reconstructions"), (left.shape[1] + 1, "samples")):
-        # Centred, so that a title wider than its picture does not push the pictures apart.
+        # Centred, so that a title wider than its image does not push the images apart.
         figure.axes[start + min(1, left.shape[1] - 1)].set_title(title)
     return figure
 
 
-def training_values(record):
-    """Highest and lowest posterior mean and standard deviation of a test batch, over training."""
+def training_values(record: Record) -> Figure:
+    """Plot the highest and lowest posterior mean and standard deviation over training.
+
+    Args:
+        record: of a `Recorder`; the extremes are those over its test images and latent units.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.7))
     _draw_training_values(figure, axes, record)
     return figure
 
 
-def _draw_training_values(figure, axes, record):
-    for axis, name, title in zip(axes, ("mean", "std"), ("means", "standard deviations")):
+def _draw_training_values(figure: Figure | SubFigure, axes: Iterable[Axes], record: Record) -> None:
+    means, deviations = axes
+    for axis, name, title in (
+        (means, "mean", "means"),
+        (deviations, "std", "standard deviations"),
+    ):
         axis.plot(record["step"], record[f"{name}_high"], label="highest")
         axis.plot(record["step"], record[f"{name}_low"], label="lowest")
         axis.set(xlabel="gradient step", title=title)
         axis.xaxis.set_major_locator(MaxNLocator(3))
-    axes[0].set_ylabel("latent units' value")
-    axes[1].set_yscale("log")
-    axes[1].yaxis.set_major_formatter("{x:g}")
-    axes[1].yaxis.set_minor_formatter(NullFormatter())
+    means.set_ylabel("value of latent units")
+    deviations.set_yscale("log")
+    deviations.yaxis.set_major_formatter("{x:g}")
+    deviations.yaxis.set_minor_formatter(NullFormatter())
     # Outside, where it hides no line.
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*means.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
-def training_moment(record, brighten=2.0):
-    """Training samples at one moment above training values, where a line marks the moment.
+def training_moment(record: Record, brighten: float = 2.0) -> tuple[Figure, Callable[[int], None]]:
+    """Draw the images of one moment above the training values, and mark the moment there.
+
+    Args:
+        record: of a `Recorder`.
+        brighten: as for `image_rows`.
 
     Returns:
-        the figure, and a function that takes the index of a moment and changes
-        the figure to show it.
+        The figure, which shows the first moment, and a function that takes the index of
+        another moment and makes the figure show it.
 
     Raises:
         ValueError: as `image_rows`.
     """
-    pictures = _pictures(record, 0, brighten)
-    columns = min(8, record["samples"].shape[1])
-    figure = plt.figure(figsize=(WIDTH, 4.3))
-    above, below = figure.subfigures(2, 1, height_ratios=[1.5, 2.8])
-    rows = {
-        name: _row_of_images(line, pictures[name][:columns], name)
-        for name, line in zip(pictures, above.subplots(2, columns))
-    }
+    figure, below, show_images = _images_above(record, 0, brighten, (WIDTH, 4.3), (1.5, 2.8))
     axes = below.subplots(1, 2)
     _draw_training_values(below, axes, record)
     marks = [axis.axvline(0, color=BLACK, linewidth=1) for axis in axes]
 
-    def show(index):
-        for name, images in _pictures(record, index, brighten).items():
-            for image, shown in zip(images, rows[name]):
-                shown.set_data(image)
+    def show(index: int) -> None:
+        show_images(record, index)
         for mark in marks:
             mark.set_xdata([record["step"][index]] * 2)
 
     show(0)
-    _keep_layout(figure)
+    _freeze_layout(figure)
     return figure, show
 
 
-def _pictures(record, index, brighten):
-    """Return the pictures of one moment, by name, as they are drawn."""
+def _images_above(
+    record: Record,
+    index: int,
+    brighten: float,
+    size: tuple[float, float],
+    heights: tuple[float, float],
+) -> tuple[Figure, SubFigure, Callable[[Record, int], None]]:
+    """Draw a row of reconstructions and a row of samples, with room below.
+
+    Args:
+        size: width and height of the figure in inches.
+        heights: of the images and of the room, in proportion.
+
+    Returns:
+        The figure, the room, and a function that takes a record and the index of a moment
+        and shows the images of that moment instead.
+    """
+    images = _images_at(record, index, brighten)  # before the figure, in case they are refused
+    columns = min(8, record["samples"].shape[1])
+    figure = plt.figure(figsize=size)
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
+    rows = {
+        name: _row_of_images(line, images[name][:columns], name)
+        for name, line in zip(images, above.subplots(2, columns))
+    }
+
+    def show(record: Record, index: int) -> None:
+        for name, images in _images_at(record, index, brighten).items():
+            for image, shown in zip(images, rows[name]):
+                shown.set_data(image)
+
+    return figure, below, show
+
+
+def _images_at(record: Record, index: int, brighten: float) -> dict[str, np.ndarray]:
+    """Return the images of one moment, by name, as they are drawn."""
     return {
         name: _brightened(drawable(record[name][index]), brighten)
         for name in ("reconstructions", "samples")
     }
 
 
-def _keep_layout(figure):
-    """No picture of several may move, and working the layout out again takes long."""
+def _freeze_layout(figure: Figure) -> None:
+    """Keep the layout: nothing may move between frames, and each layout takes long to compute."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 
 
-def _curves(record):
-    """Title -> lines over the steps: all that a record holds beside its pictures."""
+def _curves(record: Record) -> dict[str, list[np.ndarray]]:
+    """Return everything in a record but its images: title -> lines over the steps."""
     return {
         "KL weight": [record["kl_weight"]],
         "KL (nats)": [record["kl_per_unit"].sum(axis=1)],
@@ -216,31 +279,26 @@ def _curves(record):
     }
 
 
-def run_overview(records, brighten=2.0):
-    """A whole run on one figure, with the same axes for all of some runs.
+def run_overview(
+    records: Sequence[Record], brighten: float = 2.0
+) -> tuple[Figure, Callable[[Record, str], None]]:
+    """Prepare a figure that shows any one of several runs, on axes that fit them all.
 
-    The last reconstructions and samples above; below, over the steps, the KL weight,
+    The last reconstructions and samples are above. Below, over the steps, are the KL weight,
     the KL, the squared error, and the highest and lowest mean and standard deviation.
 
     Args:
-        records: of runs with the same moments.
+        records: of runs that were recorded at the same steps.
         brighten: as for `image_rows`.
 
     Returns:
-        the figure, and a function that takes one of the records and a text and
-        changes the figure to show them.
+        The figure, and a function that takes one of the records and a text and makes the
+        figure show them.
 
     Raises:
         ValueError: as `image_rows`.
     """
-    pictures = _pictures(records[0], -1, brighten)
-    columns = min(8, records[0]["samples"].shape[1])
-    figure = plt.figure(figsize=(WIDTH, 6.8))
-    above, below = figure.subfigures(2, 1, height_ratios=[1.5, 5.3])
-    rows = {
-        name: _row_of_images(line, pictures[name][:columns], name)
-        for name, line in zip(pictures, above.subplots(2, columns))
-    }
+    figure, below, show_images = _images_above(records[0], -1, brighten, (WIDTH, 6.8), (1.5, 5.3))
     axes = below.subplot_mosaic(
         [
             ["KL weight", "KL (nats)"],
@@ -248,11 +306,11 @@ def run_overview(records, brighten=2.0):
             ["standard deviations", "words"],
         ]
     )
-    lines = {}
+    lines: dict[str, list[Line2D]] = {}
     for title, series in _curves(records[0]).items():
         axis = axes[title]
         lines[title] = axis.plot(records[0]["step"], np.transpose(series))
-        # Without the first moment: an untrained decoder's error would flatten all others.
+        # The first moment does not count: an untrained decoder's error would flatten the rest.
         values = np.array([_curves(record)[title] for record in records])[..., 1:]
         low, high = values.min(), values.max()
         if title == "standard deviations":
@@ -261,24 +319,22 @@ def run_overview(records, brighten=2.0):
             axis.set_ylim(min(0, 1.1 * low), 1.1 * high)
         axis.set_title(title, fontsize="medium")
         axis.xaxis.set_major_locator(MaxNLocator(4))
-    # The KL at weight 0 would hide all others on a linear axis.
+    # On a linear axis, the KL at weight 0 would flatten all other values.
     axes["KL (nats)"].set_yscale("symlog")
     for title in ("KL (nats)", "standard deviations"):
         axes[title].yaxis.set_major_formatter("{x:g}")
         axes[title].yaxis.set_minor_formatter(NullFormatter())
-    # The lowest of each column.
+    # Only the lowest panel of each column names the steps.
     for title in ("standard deviations", "means"):
         axes[title].set_xlabel("gradient step")
     words = axes["words"].text(0, 1.1, "", va="top", transform=axes["words"].transAxes)
     axes["words"].legend(lines["means"], ["highest", "lowest"], loc=(0, 0), borderpad=0)
     axes["words"].set_axis_off()
-    _keep_layout(figure)
+    _freeze_layout(figure)
 
-    def show(record, text):
+    def show(record: Record, text: str) -> None:
         words.set_text(text)
-        for name, images in _pictures(record, -1, brighten).items():
-            for image, shown in zip(images, rows[name]):
-                shown.set_data(image)
+        show_images(record, -1)
         for title, series in _curves(record).items():
             for line, values in zip(lines[title], series):
                 line.set_ydata(values)
@@ -286,16 +342,16 @@ def run_overview(records, brighten=2.0):
     return figure, show
 
 
-def code_map(mean, labels, reach):
-    """The codes of labelled images in two dimensions, and an empty frame for a picture.
+def code_map(mean: np.ndarray, labels: np.ndarray, reach: float) -> tuple[Figure, Axes, Axes]:
+    """Map the codes of labelled images in two dimensions, with an empty frame beside the map.
 
     Args:
-        mean: (n, 2).
-        labels: (n,) whole numbers from 0 to 9.
-        reach: half of the map's side.
+        mean: posterior means (n, 2).
+        labels: whole numbers (n,) from 0 to 9, which colour the map.
+        reach: the map goes a little beyond ± this, in standard deviations of the prior.
 
     Returns:
-        the figure, the axis of the map, and the frame.
+        The figure, the axis of the map, and the axis of the frame.
     """
     figure, (axis, frame) = plt.subplots(1, 2, figsize=(WIDTH, 3.4), width_ratios=[1.7, 1])
     axis.scatter(*mean.T, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, s=4)
@@ -310,15 +366,20 @@ def code_map(mean, labels, reach):
     return figure, axis, frame
 
 
-def loss_curves(records, labels):
-    """MSE and KL of a test batch over training, one line for each record."""
+def loss_curves(records: Iterable[Record], labels: Iterable[str]) -> Figure:
+    """Plot the squared error (per pixel) and the KL (nats) over training, one line per record.
+
+    Args:
+        records: of `Recorder`s.
+        labels: one label per record, for the legend.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.9))
     for record, label in zip(records, labels):
         axes[0].plot(record["step"], record["mse"], label=label)
         axes[1].plot(record["step"], record["kl_per_unit"].sum(axis=1), label=label)
     axes[0].set(xlabel="gradient step", title="MSE (per pixel)", ylim=(0, None))
     axes[1].set(xlabel="gradient step", title="KL (nats)")
-    # Linear up to 0.1 nats, so that a KL of exactly 0 has its place.
+    # Linear up to 0.1 nats, so that a KL of exactly 0 can be shown.
     axes[1].set_yscale("symlog", linthresh=0.1)
     axes[1].set_ylim(0, 2 * max(0.5, axes[1].dataLim.y1))
     axes[1].yaxis.set_major_formatter("{x:g}")

@@ -1,24 +1,34 @@
 """Numbers for the sentences: glued into the published page, and printed for those who run it.
 
-In JupyterLab a sentence shows the name of its number; the value stands under the cell.
+In JupyterLab a sentence shows only the name of its number; the value is printed under the cell.
 """
 
 import re
 
 import myst_nb
+import numpy as np
 
 
-def glue(name, text):
-    """Keep `text` under `name` for the page's sentences, and print both.
+def glue(name: str, text: str) -> None:
+    """Store `text` under `name` for the sentences of the page, and print both.
 
-    A hyphen before a digit becomes a minus sign, as typeset numbers have it.
+    A hyphen before a digit becomes a minus sign, as in typeset numbers.
+
+    Args:
+        name: the key that sentences refer to.
+        text: the number as it is to appear, with its unit if it has one.
     """
     text = re.sub(r"-(?=[\d.])", "−", text)
     myst_nb.glue(name, text, display=False)
     print(f"{name}: {text}")
 
 
-def mean_and_range(values, digits=1):
-    """An array as text: its mean, and in brackets its lowest and highest value."""
+def mean_and_range(values: np.ndarray, digits: int = 1) -> str:
+    """Format an array as its mean, followed by its lowest and highest value in parentheses.
+
+    Args:
+        values: at least one number, in any unit.
+        digits: decimal places.
+    """
     numbers = (values.mean(), values.min(), values.max())
     return "{} ({} to {})".format(*(f"{number:z.{digits}f}" for number in numbers))

@@ -1,4 +1,4 @@
-"""Train with a KL weight of your own, and watch. Needs a kernel."""
+"""Train with a KL weight of your own and watch. Needs a kernel."""
 
 from vae_utils.notebook.playground.panel import Playground
 

@@ -1,18 +1,19 @@
-"""The playground's fields: what can be set, in which range, and what it means."""
+"""The fields of the playground: what can be set, within which range, and what it means."""
 
 import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import ipywidgets
 
 from vae_utils import schedules
 
-EVERY = 10  # steps between two looks, so a run has a multiple of them
+EVERY = 10  # steps from one look to the next; the steps of a run are a multiple of it
 
-# The log standard deviations start at −3, where annealing has something to do.
-NETWORKS = {
+# Architecture and sizes, by name.
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "deep MLP": (
         "mlp",
         {"latent_size": 16, "mlp_encoder_units": (200, 200), "mlp_decoder_units": (100,) * 5},
@@ -23,31 +24,38 @@ NETWORKS = {
 }
 
 
-# Each takes all that the form knows of a schedule, and leaves what its kind has no use for.
+# Each takes everything that the form knows about a schedule, and ignores what its kind has no use
+# for: the rise of the weight per step at a cap of 1, the first step of the rise, the highest
+# weight, and the squared error per pixel below which the quality gate opens.
 
 
 def linear(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    """Rise by `rate` at each step, from `start` on."""
     return schedules.Linear(rate, start, cap)
 
 
 def sigmoid(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
-    """Rise as steeply as `rate` says halfway, where a linear rise would be halfway, too."""
+    """Rise most steeply, by cap · `rate` per step, where a linear rise to 1 would be halfway."""
     return schedules.Sigmoid(4 * rate, start + 0.5 / rate, cap)
 
 
 def cosine(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    """Rise along half a cosine wave of 1 / `rate` steps, from `start` on."""
     return schedules.Cosine(1 / rate, start, cap)
 
 
 def cyclical(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    """Rise four times, in cycles of 2 / `rate` steps, then stay at the cap."""
     return schedules.Cyclical(2 / rate, cap=cap)
 
 
 def quality_gate(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    """Rise by `rate` at each step once the squared error is below `gate`."""
     return schedules.QualityGate(gate, rate, cap)
 
 
 def constant(rate: float, start: float, cap: float, gate: float) -> schedules.Schedule:
+    """Stay at the cap."""
     return schedules.Constant(cap)
 
 
@@ -64,10 +72,21 @@ SCHEDULES = {
 def number(
     text: str, name: str, low: float, high: float, example: str, whole: bool = False
 ) -> float:
-    """Return the number that a field holds, such as 0.0025 or 1/400.
+    """Read the number in a field, such as 0.0025 or 1/400.
+
+    Args:
+        text: what the field holds.
+        name: the name of the field, for the message of an error.
+        low: lowest number allowed.
+        high: highest number allowed.
+        example: a good number, for the message of an error.
+        whole: whether only whole numbers are allowed.
+
+    Returns:
+        The number, as an int if `whole`.
 
     Raises:
-        ValueError: if it is none, or out of range.
+        ValueError: if the text is not a number of this kind, or the number is out of range.
     """
     try:
         numerator, slash, denominator = text.partition("/")
@@ -85,12 +104,12 @@ def number(
 
 
 def steps_of(text: str) -> int:
-    """Return the number of gradient steps that a field holds.
+    """Read the number of gradient steps in a field.
 
     Raises:
-        ValueError: as `number`, or if the looks don't divide it.
+        ValueError: as `number`, or if the number is not a multiple of `EVERY`.
     """
-    steps = number(text, "steps", EVERY, 100_000, "400", whole=True)
+    steps = int(number(text, "steps", EVERY, 100_000, "400", whole=True))
     if steps % EVERY:
         raise ValueError(f"steps must be a multiple of {EVERY}; got {text}")
     return steps
@@ -101,9 +120,10 @@ class Field:
     """A field of the form.
 
     Attributes:
-        first: the text that it holds at first.
-        meaning: what the number in it means.
-        convert: turns its text into the number, or raises a ValueError that says what is wrong.
+        first: its text at the start.
+        meaning: what its number means.
+        convert: a function that turns its text into the number, or raises a ValueError that
+            says what is wrong.
     """
 
     first: str
@@ -141,13 +161,15 @@ MEANINGS = {
 
 
 class Form(ipywidgets.VBox):
-    """Show a line for each setting: its name, its field, and its meaning or what is wrong.
+    """Show one line per setting: its name, its field, and what it means or what is wrong with it.
 
-    `fields` and `notes` are dicts of widgets, by the names of the settings.
+    Attributes:
+        fields: the fields, by the names of the settings.
+        notes: what stands beside each field, by the same names.
     """
 
-    def __init__(self):
-        self.fields = {
+    def __init__(self) -> None:
+        self.fields: dict[str, ipywidgets.Widget] = {
             "network": ipywidgets.Dropdown(options=list(NETWORKS), description="network"),
             "schedule": ipywidgets.Dropdown(options=list(SCHEDULES), description="schedule"),
         }
@@ -165,13 +187,13 @@ class Form(ipywidgets.VBox):
         )
 
     def read(self) -> dict[str, str | float] | None:
-        """Return the settings by name; or None if a field is wrong, and say there why."""
+        """Return the settings by name; or None if a field is wrong, and say beside it why."""
         settings = {name: self.fields[name].value for name in ("network", "schedule")}
         settings |= {name: self._look_at(name) for name in FIELDS}
         return None if None in settings.values() else settings
 
-    def _look_at(self, name):
-        """Return the number in a field; or None, and say beside it what is wrong."""
+    def _look_at(self, name: str) -> float | None:
+        """Return the number in a field; or None if it is wrong, and say beside it why."""
         try:
             value = FIELDS[name].convert(self.fields[name].value)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""A figure that grows while a model trains: the curves of earlier runs and of the current one."""
+"""A figure that grows while a model trains: the curves of the current run and earlier ones."""
 
 import base64
 import html
@@ -13,21 +13,22 @@ from matplotlib.figure import Figure
 from vae_utils.notebook.figures import COLOURS
 
 SIZE = (900, 300)  # pixels
-# Steps, KL weights, KLs and squared errors.
+# Steps, KL weights, KLs (nats) and squared errors (per pixel), with one entry for each look.
 Curves = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 class LivePlot(ipywidgets.HTML):
-    """Plot KL weight, KL and squared error over the gradient steps, with a line for each run.
+    """Plot KL weight, KL and squared error over the gradient steps, with one line per run.
 
-    It is an HTML widget because ipywidgets' image widgets take no alternative text. Threads
-    may call its methods.
+    It is an HTML widget because the image widgets of ipywidgets take no alternative text.
+    Its methods may be called from any thread.
 
     Args:
-        mean_image_mse: squared error per pixel of the mean image: a dotted line, to compare.
+        mean_image_mse: squared error per pixel of the mean image, drawn as a dotted line for
+            comparison.
     """
 
-    def __init__(self, mean_image_mse: float):
+    def __init__(self, mean_image_mse: float) -> None:
         super().__init__()
         self._mean_image_mse = mean_image_mse
         self._drawing = threading.Lock()
@@ -37,15 +38,18 @@ class LivePlot(ipywidgets.HTML):
         """Redraw the figure.
 
         Args:
-            runs: pairs of a label and four arrays: steps, KL weights, KLs and squared errors.
-            running: whether a run is under way, whose line `move` draws.
+            runs: a label and the curves of each finished run.
+            running: whether a run is under way; `move` draws its line.
         """
         with self._drawing:
             self._alt = _in_words(runs, running)
             width, height = (side / 100 for side in SIZE)
             self._figure = Figure((width, height), dpi=100, layout="constrained", facecolor="white")
             self.axes = self._figure.subplots(1, 3)
-            lines = [*runs, ("running", np.empty((4, 0)))] if running else runs
+            lines = list(runs)
+            if running:
+                nothing = np.empty(0)
+                lines.append(("running", (nothing, nothing, nothing, nothing)))
             for position, (label, curves) in enumerate(lines):
                 colour = COLOURS[position % len(COLOURS)]
                 self._lines = [
@@ -69,7 +73,7 @@ class LivePlot(ipywidgets.HTML):
                 for axis, highest in zip(self.axes, (1, 100, 1.6 * self._mean_image_mse)):
                     axis.set(xlim=(0, 400), ylim=(0, highest))
             self._figure.draw_without_rendering()
-            # Working out the layout takes longer than all the rest of a picture.
+            # Computing the layout takes longer than everything else about a picture.
             self._figure.set_layout_engine("none")
             self._render()
 
@@ -77,14 +81,14 @@ class LivePlot(ipywidgets.HTML):
         """Extend the line of the current run.
 
         Args:
-            curves: all of it so far: four arrays, as for `draw`.
+            curves: all of its curves so far.
         """
         with self._drawing:
             for line, values in zip(self._lines, curves[1:]):
                 line.set_data(curves[0], values)
             self._render()
 
-    def _render(self):
+    def _render(self) -> None:
         if self.axes[0].lines:
             for axis, highest in zip(self.axes, (None, None, 1.6 * self._mean_image_mse)):
                 axis.relim()
@@ -99,12 +103,14 @@ class LivePlot(ipywidgets.HTML):
         )
 
 
-def _in_words(runs, running):
-    """Describe the figure for those who can't see it."""
-    words = ["KL weight, KL and squared error over the steps; dotted, the mean image's error."]
+def _in_words(runs: Sequence[tuple[str, Curves]], running: bool) -> str:
+    """Describe the figure for readers who can't see it."""
+    words = [
+        "KL weight, KL and squared error over the steps; the dotted line is the mean image's error."
+    ]
     for label, (steps, weights, kl, mse) in runs:
         words.append(
             f"{label}: after {steps[-1]:.0f} steps, at weight {weights[-1]:.3g}, "
             f"a KL of {kl[-1]:.3g} nats and an error of {mse[-1]:.3g} per pixel."
         )
-    return " ".join([*words, "A run goes on."] if running else words)
+    return " ".join([*words, "A run is under way."] if running else words)

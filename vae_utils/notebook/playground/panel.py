@@ -1,15 +1,17 @@
-"""Train with a KL weight of your own, and watch: fields, buttons, curves and a table.
+"""Train with a KL weight of your own and watch: fields, buttons, curves and a table.
 
-Needs a kernel. Training is `vae_utils.train` in a thread of its own, so that the
-notebook stays usable; a callback draws, and listens for the stop button.
+Needs a kernel. `vae_utils.train` runs in its own thread, so that the notebook stays
+usable; a callback draws the curves and checks whether the stop button was clicked.
 """
 
 import csv
 import html
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import ipywidgets
 import numpy as np
@@ -18,16 +20,16 @@ from vae_utils.data import Images
 from vae_utils.diagnostics import summary
 from vae_utils.likelihoods import Gaussian
 from vae_utils.notebook.playground import form
-from vae_utils.notebook.playground.live_plot import LivePlot
+from vae_utils.notebook.playground.live_plot import Curves, LivePlot
 from vae_utils.params import Params
 from vae_utils.recording import Recorder
-from vae_utils.runs import train
+from vae_utils.runs import Run, train
 
-FRAME = 0.1  # seconds between two pictures, at least
-WATCH, TEST = 100, 1_000  # images to look at while training, and to measure at the end
-GATE_OPENS_AT = 0.6  # the quality gate opens at this part of the mean image's squared error
+FRAME = 0.1  # seconds from one picture to the next, at least
+WATCH, TEST = 100, 1_000  # test images to look at while training, and to measure at the end
+GATE_OPENS_AT = 0.6  # the quality gate opens below this share of the mean image's squared error
 
-# Of the table's columns whose names don't say enough.
+# Headings of the columns whose names don't say enough.
 TITLES = {
     "elbo": "ELBO (nats)",
     "kl": "KL (nats)",
@@ -36,13 +38,17 @@ TITLES = {
     "mse": "MSE (per pixel)",
     "seconds": "time (s)",
 }
+# One look of a `Recorder`: a dict with the names of its record.
+Look = dict[str, Any]
 RESULTS = ("elbo", "kl", "active_units", "mutual_information", "mse")
 
 
 class _Live(Recorder):
-    """Hand each look on, and end the training when asked to."""
+    """Pass each look on, and stop training when asked to."""
 
-    def __init__(self, images, show, stop):
+    def __init__(
+        self, images: np.ndarray, show: Callable[[list[Look]], None], stop: threading.Event
+    ) -> None:
         super().__init__(images, form.EVERY, pictures=0, on_look=show)
         self._stop = stop
 
@@ -53,29 +59,30 @@ class _Live(Recorder):
 
 
 class Playground(ipywidgets.VBox):
-    """Show fields for a run, buttons to train, stop, clear and save, curves, and all runs' table.
+    """Show the settings of a run; buttons to train, stop, clear and save; curves; and a table.
 
     Args:
-        images: `Images`, as `load_images` returns them.
+        images: to train on, as `load_images` returns them.
 
     Raises:
-        ValueError: if the images are something else.
+        ValueError: if `images` is not an `Images`.
     """
 
-    _newest_stop = threading.Event()
+    _newest_stop: ClassVar[threading.Event] = threading.Event()
 
-    def __init__(self, images: Images):
+    def __init__(self, images: Images) -> None:
         if not isinstance(images, Images):
             raise ValueError(f"images must come from load_images; got {type(images).__name__}")
         self.images = images
         watched = images.test[:WATCH]
         self._mean_image_mse = float(np.square(images.train.mean(axis=0) - watched).mean())
-        self.runs = []  # finished ones: settings, numbers and curves
+        # Finished runs: settings, results and curves.
+        self.runs: list[dict[str, Any]] = []
         self.running = False
-        self._thread = None
+        self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._drawing = threading.Lock()
-        # A cell that runs again replaces its playground: the old one's run would go on unseen.
+        # Running the cell again replaces its playground; the old one must not keep training unseen.
         Playground._newest_stop.set()
         Playground._newest_stop = self._stop
         self.form = form.Form()
@@ -85,9 +92,9 @@ class Playground(ipywidgets.VBox):
             [self.form, self._buttons, self.status, self._progress, self.picture, self.table]
         )
 
-    # ---- what is seen --------------------------------------------------------
+    # ---- what is shown -------------------------------------------------------
 
-    def _build(self):
+    def _build(self) -> None:
         self.buttons = {
             name: ipywidgets.Button(description=name) for name in ("Train", "Stop", "Clear", "Save")
         }
@@ -102,18 +109,18 @@ class Playground(ipywidgets.VBox):
         self._progress = ipywidgets.HBox([self.bar, self.steps])
         self.table = ipywidgets.HTML()
 
-    def _say(self, text):
-        """Show a text below the buttons, announced by screen readers."""
+    def _say(self, text: str) -> None:
+        """Show a text below the buttons; screen readers announce it."""
         self.status.value = f'<span role="status">{html.escape(text)}</span>'
 
-    def _draw(self):
+    def _draw(self) -> None:
         """Redraw the figure: all finished runs and, while one is under way, a line for it."""
-        with self._drawing:  # so that no older state is drawn last
+        with self._drawing:  # so that an older state is never drawn over a newer one
             runs = [(f"run {run['run']}", run["curves"]) for run in self.runs]
             self.picture.draw(runs, self.running)
 
-    def _tell(self):
-        """Fill the table: a row for each finished run."""
+    def _tell(self) -> None:
+        """Fill the table, with one row per finished run."""
         runs = list(self.runs)
         if not runs:
             self.table.value = ""
@@ -130,13 +137,17 @@ class Playground(ipywidgets.VBox):
     # ---- the buttons ---------------------------------------------------------
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait for the run to end, for at most `seconds` if given."""
+        """Wait for the current run to end.
+
+        Args:
+            seconds: how long to wait at most; by default, as long as it takes.
+        """
         if self._thread is not None:
             self._thread.join(seconds)
 
-    def _on_train(self, button):
+    def _on_train(self, button: ipywidgets.Button) -> None:
         if self.running:
-            self._say("A run is on its way: stop it, or wait for its end.")
+            self._say("A run is on its way: stop it, or wait for it to end.")
             return
         settings = self.form.read()
         if settings is None:
@@ -146,21 +157,21 @@ class Playground(ipywidgets.VBox):
         self.running = True
         self.bar.max, self.bar.value, self.bar.bar_style = settings["steps"], 0, ""
         self.steps.value = ""
-        self._say("Compiling: some seconds, the first time.")
+        self._say("Compiling: this takes a few seconds the first time.")
         self._thread = threading.Thread(target=self._work, args=(settings,), daemon=True)
         self._thread.start()
 
-    def _on_stop(self, button):
+    def _on_stop(self, button: ipywidgets.Button) -> None:
         if self.running:
             self._stop.set()
             self._say("Stopping.")
 
-    def _on_clear(self, button):
+    def _on_clear(self, button: ipywidgets.Button) -> None:
         self.runs = []
         self._tell()
         self._draw()
 
-    def _on_save(self, button):
+    def _on_save(self, button: ipywidgets.Button) -> None:
         if not self.runs:
             self._say("There is no finished run to save yet.")
             return
@@ -173,14 +184,15 @@ class Playground(ipywidgets.VBox):
             writer.writerows(rows)
         self._say(f"Saved as {path.resolve()}")
 
-    # ---- the training, in its own thread -------------------------------------
+    # ---- training, in its own thread -----------------------------------------
 
-    def _work(self, settings):
+    def _work(self, settings: dict[str, Any]) -> None:
         began = time.monotonic()
-        # (steps, time): of the first steps after compiling, and of the last picture
-        first = last = None
+        # (steps, time): of the first look after compiling, and of the latest picture
+        first: tuple[int, float] | None = None
+        last: tuple[int, float] | None = None
 
-        def show(moments):
+        def show(moments: list[Look]) -> None:
             nonlocal first, last
             here = moments[-1]["step"], time.monotonic()
             if last is not None and here[1] - last[1] < FRAME:
@@ -198,7 +210,7 @@ class Playground(ipywidgets.VBox):
             self._draw()
             run = self._train(settings, live)
             self._finish(settings, run, time.monotonic() - began)
-        except Exception as error:  # noqa: BLE001  whatever it is, the reader shall see it
+        except Exception as error:  # noqa: BLE001  the reader must see any error
             self.bar.bar_style = "danger"
             self._say(f"{type(error).__name__}: {error}")
         finally:
@@ -206,24 +218,26 @@ class Playground(ipywidgets.VBox):
             self.steps.value = ""
             self._draw()
 
-    def _say_how_far(self, steps, first, here):
-        """Move the bar, and say how many steps are done and how long the rest takes.
+    def _say_how_far(self, steps: int, first: tuple[int, float], here: tuple[int, float]) -> None:
+        """Move the bar, and say how many steps are done and how long the rest will take.
 
-        Only steps after the first look that followed compiling are timed.
+        The estimate is based on the steps since the first look after compiling.
         """
         self.bar.value = here[0]
         text = f"Step {here[0]:,} of {steps:,}"
         if here[0] > first[0]:
             left = (here[1] - first[1]) * (steps - here[0]) / (here[0] - first[0])
             text += f", {left:.0f} s left"
-        # Not aloud: it changes ten times a second.
+        # Screen readers should not announce this: it changes ten times a second.
         self.steps.value = f"{text}."
 
-    def _train(self, settings, live):
+    def _train(self, settings: dict[str, Any], live: _Live) -> Run:
         architecture, sizes = form.NETWORKS[settings["network"]]
         shape = self.images.train.shape[1:]
         gate = GATE_OPENS_AT * self._mean_image_mse
         make = form.SCHEDULES[settings["schedule"]]
+        # The log standard deviations start at −3, where annealing makes a difference.
+        params = replace(Params(), image_shape=shape, log_std_start=-3.0, **sizes)
         return train(
             architecture,
             self.images,
@@ -231,12 +245,12 @@ class Playground(ipywidgets.VBox):
             likelihood=Gaussian(settings["variance"]),
             kl_weight=make(settings["rate"], settings["start"], settings["cap"], gate),
             seed=settings["seed"],
-            params=replace(Params(), image_shape=shape, log_std_start=-3.0, **sizes),
+            params=params,
             every=form.EVERY,
             callbacks=[live],
         )
 
-    def _finish(self, settings, run, seconds):
+    def _finish(self, settings: dict[str, Any], run: Run, seconds: float) -> None:
         record = run.record
         done = int(record["step"][-1])
         numbers = summary(run.vae, self.images.test[:TEST])
@@ -262,11 +276,12 @@ class Playground(ipywidgets.VBox):
         self._say(f"{ended} after {done:,} steps and {seconds:.1f} s.")
 
 
-def _curves(moments):
-    """Return steps, KL weights, KLs and squared errors of the looks so far."""
+def _curves(moments: list[Look]) -> Curves:
+    """Return the curves of the looks so far."""
     rows = [(m["step"], m["kl_weight"], m["kl_per_unit"].sum(), m["mse"]) for m in moments]
-    return tuple(np.array(rows).T)
+    steps, weights, kl, mse = np.array(rows).T
+    return steps, weights, kl, mse
 
 
-def _text(value):
+def _text(value: str | float) -> str:
     return f"{value:.4g}".replace("-", "−") if isinstance(value, float) else str(value)
