@@ -56,11 +56,12 @@ def unpack(archive, files, folder):
     """Copy the files of an archive that match, each into its folder."""
     with tarfile.open(archive) as tar:
         for member in tar:
+            source = tar.extractfile(member)  # None for a folder
             for pattern, place in files:
-                if PurePosixPath(member.name).match(pattern):
+                if source and PurePosixPath(member.name).match(pattern):
                     target = folder / place / Path(member.name).name
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(tar.extractfile(member).read())
+                    target.write_bytes(source.read())
 
 
 def main(folder):

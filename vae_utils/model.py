@@ -47,7 +47,8 @@ class VAE(CompiledModel):
     Its metrics: `loss` (with the networks' regularisers, if they have any),
     `reconstruction` (−ln p(x|z), nats), `kl` (nats, summed over the latent units),
     `kl_weight`, `elbo` (nats, always at weight 1) and `mse` (per pixel). During an
-    epoch Keras shows their running means.
+    epoch Keras shows their running means. While the KL weight rises, the loss of one epoch can't be
+    compared with that of another: let callbacks such as `ModelCheckpoint` watch `val_elbo`.
 
     The step of the KL schedule, its gate and the state of the noise are saved with the weights,
     alone or with the model. So a training that continues from a file equals one that was never
