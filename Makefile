@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages test test-browser lab bench links clean
+.PHONY: help book pages test test-oldest test-browser lab bench links clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -24,6 +24,7 @@ help:
 	@echo "make book         run every notebook and build the book in _build/html"
 	@echo "make pages        the same while writing: only notebooks that changed run again"
 	@echo "make test         check the package, the repository and every notebook"
+	@echo "make test-oldest  check the package with the oldest versions it supports"
 	@echo "make test-browser open the built book in Chromium: every slider; and the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
 	@echo "make bench        measure the speed, beside PyTorch and JAX (installs both)"
@@ -66,6 +67,10 @@ test: $(READY)
 	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=1200 --doctest-modules notebooks tests vae_utils
 	@echo "Left out: the built book in a browser (make book test-browser)."
 
+# With one core for each of two workers, as in `make test`; without notebooks and the book.
+test-oldest: .venv-oldest/.ready
+	.venv-oldest/bin/python -m pytest -n $$(.venv-oldest/bin/python -m tools.cpu_share) --maxschedchunk=1 $(PACKAGE_TESTS)
+
 # What `make book` built, in Debian's Chromium or in what CHROMIUM names.
 test-browser: $(READY)
 	$(BIN)/python -m pytest tests_browser
@@ -83,7 +88,7 @@ links: $(READY)
 	$(BIN)/jupyter-book build . --config .venv/links.yml --builder linkcheck --path-output .venv/links
 
 clean:
-	rm -rf _build .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf _build .venv .venv-oldest .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
@@ -101,7 +106,7 @@ except ValueError as error:
 endef
 export CHECK
 
-FINGERPRINT := { cat $$(find vae_utils -name '*.py' | sort) *.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
+FINGERPRINT := { cat $$(find vae_utils -name '*.py' | sort) requirements.txt constraints.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
   | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'
 
 # TensorFlow 2.21 has no packages for other versions of Python.
@@ -121,6 +126,28 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	echo "Installing requirements.txt into .venv: once, a few minutes, about 3 GB."; \
 	$$python -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# The lower bounds of pyproject.toml on the oldest Python; nothing of requirements.txt.
+OLDEST_PYTHON := 3.11
+PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks execute figures numbers \
+  playground repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
+
+.venv-oldest/.ready: oldest.txt pyproject.toml
+	@python=; \
+	for candidate in $(PYTHON) python$(OLDEST_PYTHON) python3; do \
+	  if $$candidate -c 'import sys, ensurepip, venv; sys.exit("%d.%d" % sys.version_info[:2] != "$(OLDEST_PYTHON)")' \
+	    >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "This needs Python $(OLDEST_PYTHON) with its venv module." >&2; \
+	  echo "A Python in another place: make test-oldest PYTHON=/path/to/python$(OLDEST_PYTHON)" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Installing oldest.txt into .venv-oldest: once, a minute or two."; \
+	$$python -m venv --clear .venv-oldest
+	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c oldest.txt -e '.[cluster]' hypothesis pytest pytest-xdist
 	@touch $@
 
 # The scripts of the pages, so that they need no other host; from their CDN where npm is missing.

@@ -1,6 +1,7 @@
 """What several test files need: tiny images, a tiny model, and surroundings without surprises."""
 
 import os
+import sys
 
 from tools.cpu_share import keep_to_share
 
@@ -15,7 +16,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["MPLBACKEND"] = "Agg"
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -34,7 +34,8 @@ def plain_surroundings(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "*")
     yield
-    plt.close("all")
+    if "matplotlib.pyplot" in sys.modules:  # the tests of the package alone do without
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 # Sizes of networks that train within milliseconds.

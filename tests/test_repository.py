@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -307,10 +308,32 @@ def test_code_of_the_readme_trains_on_images_of_ones_own(tmp_path):
 
 
 def test_requirements_are_pinned_without_addresses():
-    for name in ("requirements.txt", "constraints.txt"):
+    for name in ("requirements.txt", "constraints.txt", "oldest.txt"):
         for line in (ROOT / name).read_text("utf8").splitlines():
             if line and not line.startswith(("#", "-e .", "-c constraints.txt")):
                 assert re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{name}: {line}"
+
+
+def pins(name):
+    """Package -> its exact version, in a file of requirements or constraints."""
+    lines = (ROOT / name).read_text("utf8").splitlines()
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+
+
+def release(version):
+    """A version without zeros at its end: 3.10.0 is 3.10."""
+    return re.sub(r"(\.0)+$", "", version)
+
+
+def test_lower_bounds_are_the_versions_that_are_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
+    bounds = dict(dependency.split(">=") for dependency in project["dependencies"])
+    oldest = pins("oldest.txt")
+    assert {name: release(oldest[name]) for name in bounds} == {
+        name: release(bound) for name, bound in bounds.items()
+    }
+    python = project["requires-python"].removeprefix(">=")
+    assert f"\nOLDEST_PYTHON := {python}\n" in (ROOT / "Makefile").read_text("utf8")
 
 
 WITHOUT_A_NOTEBOOK = """
