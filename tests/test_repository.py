@@ -336,6 +336,14 @@ def test_lower_bounds_are_the_versions_that_are_tested():
     assert f"\nOLDEST_PYTHON := {python}\n" in (ROOT / "Makefile").read_text("utf8")
 
 
+def test_hooks_have_the_versions_of_the_requirements():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf8"))
+    pinned = pins("requirements.txt")
+    for repo in config["repos"]:
+        name = repo["repo"].rsplit("/", 1)[1].removesuffix("-pre-commit")
+        assert repo["rev"].removeprefix("v") == pinned[name], name
+
+
 WITHOUT_A_NOTEBOOK = """
 import sys
 
