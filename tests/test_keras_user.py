@@ -5,13 +5,12 @@ import sys
 
 import keras
 import numpy as np
-import onnxruntime
 import pytest
 import tensorflow as tf
 from conftest import bright_bars
 
 import vae_utils as vu
-from vae_utils import VAE, Gaussian, Params, conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+from vae_utils import VAE, Gaussian, Params, mlp_decoder, mlp_encoder
 from vae_utils.schedules import Constant, Linear, QualityGate
 
 
@@ -221,46 +220,6 @@ def test_encoder_and_decoder_are_exported_alone(make_vae, bars, tmp_path):
         served = loaded.serve(value)
         for one, other in zip(keras.tree.flatten(served), keras.tree.flatten(network(value))):
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
-
-
-def in_onnxruntime(path, batch):
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: batch})
-
-
-def in_litert(path, batch):
-    run = tf.lite.Interpreter(path).get_signature_runner()
-    outputs = run(**dict.fromkeys(run.get_input_details(), batch))
-    return [outputs[name] for name in sorted(outputs)]
-
-
-MLP, CONV = (mlp_encoder, mlp_decoder), (conv_encoder, conv_decoder)
-
-
-# The interpreter that comes with TensorFlow has a successor in a package of its own.
-@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
-# Keras mends what tf2onnx takes from an older NumPy.
-@pytest.mark.filterwarnings("ignore:.*`np.object`:FutureWarning")
-@pytest.mark.parametrize("networks", [MLP, CONV], ids=["mlp", "conv"])
-@pytest.mark.parametrize(
-    ("format", "ending", "run"),
-    [("onnx", ".onnx", in_onnxruntime), ("litert", ".tflite", in_litert)],
-    ids=["onnx", "litert"],
-)
-def test_other_formats_do_what_predict_does_for_any_number_of_images(
-    tiny, bars, tmp_path, format, ending, run, networks
-):
-    keras.utils.set_random_seed(0)
-    vae = compiled(VAE(*(network(tiny) for network in networks), seed=0))
-    fit(vae, bars)
-    codes = np.random.default_rng(0).standard_normal((7, 2)).astype("float32")
-    for model, values in ((vae, bars[:7]), (vae.encoder, bars[:7]), (vae.decoder, codes)):
-        path = str(tmp_path / f"model{ending}")
-        model.export(path, format=format, verbose=False)
-        for batch in (values, values[:1]):
-            wanted = keras.tree.flatten(model.predict(batch, verbose=0))
-            for one, other in zip(run(path, batch), wanted, strict=True):
-                np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 # ---- 5. targets and weights ------------------------------------------------------------
