@@ -38,9 +38,10 @@ TITLES = {
     "mse": "MSE (per pixel)",
     "seconds": "time (s)",
 }
-# One look of a `Recorder`: a dict with the names of its record.
-Look = dict[str, Any]
 RESULTS = ("elbo", "kl", "active_units", "mutual_information", "mse")
+
+# One look of a `Recorder`: numbers and arrays by the names of its record.
+Look = dict[str, Any]
 
 
 class _Live(Recorder):
