@@ -48,6 +48,18 @@ class CompiledModel(keras.Model):
         """Let each evaluation see the same noise."""
         raise NotImplementedError
 
+    def add_counter(self, name: str, start: int) -> keras.Variable:
+        """Add a whole number that is saved with the weights."""
+        return self.add_weight(
+            shape=(),
+            dtype="int32",
+            initializer=keras.initializers.Constant(start),
+            trainable=False,
+            name=name,
+            # Where devices differ in their part of a batch, the first one decides.
+            aggregation="only_first_replica",
+        )
+
     # ---- a step ----------------------------------------------------------------
 
     def gradient_step(self, images: tf.Tensor) -> None:

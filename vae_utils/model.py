@@ -110,26 +110,15 @@ class VAE(CompiledModel):
         # The objective is computed in float32 or better, whatever the precision of the layers.
         self.precision = "float64" if self.variable_dtype == "float64" else "float32"
         self.sampling = Sampling(seed, dtype=self.precision)
-        self.step = self._add_counter("step", 0)  # training steps so far
+        self.step = self.add_counter("step", 0)  # training steps so far
         # The step at which the schedule opened, −1 while it waits.
-        self.gate_opened_at = self._add_counter("gate_opened_at", -1)
+        self.gate_opened_at = self.add_counter("gate_opened_at", -1)
         self.kl_weight = kl_weight
         self.trackers = [
             keras.metrics.Mean(name, dtype=self.precision)
             for name in ("loss", "reconstruction", "kl", "kl_weight", "elbo", "mse")
         ]
         self.built = True
-
-    def _add_counter(self, name, start):
-        return self.add_weight(
-            shape=(),
-            dtype="int32",
-            initializer=keras.initializers.Constant(start),
-            trainable=False,
-            name=name,
-            # Where devices differ in their part of a batch, the first one decides.
-            aggregation="only_first_replica",
-        )
 
     @property
     def latent_size(self) -> int:
