@@ -53,7 +53,7 @@ class _Live(Recorder):
         super().__init__(images, form.EVERY, pictures=0, on_look=show)
         self._stop = stop
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_train_batch_end(batch, logs)
         if self._stop.is_set():
             self.model.stop_training = True
