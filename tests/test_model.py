@@ -92,7 +92,7 @@ def test_a_subclass_may_take_another_part_of_the_kl_into_the_loss(make_vae, bars
 def test_regularisers_of_the_networks_count_in_the_loss(make_vae, bars):
     vae = compiled(make_vae(kl_weight=0.3))
     plain = vae.evaluate(bars, batch_size=64, verbose=0, return_dict=True)
-    (layer, *_) = [some for some in vae.decoder.layers if hasattr(some, "kernel")]
+    (layer, *_) = [dense for dense in vae.decoder.layers if hasattr(dense, "kernel")]
     layer.kernel.regularizer = keras.regularizers.L2(0.5)
     vae.make_test_function(force=True)
     regularised = vae.evaluate(bars, batch_size=64, verbose=0, return_dict=True)
@@ -435,7 +435,7 @@ def test_many_steps_in_one_program_give_the_bits_of_single_ones(make_vae, shuffl
         return vae, history, steps.seen
 
     single, history, each = trained(1)
-    stacked, stacked_history, some = trained(3)
+    stacked, stacked_history, moments = trained(3)
     assert (single.batches_per_program, stacked.batches_per_program) == (None, 3)
     if TENSORFLOW >= (2, 20):
         assert_equal_weights(single, stacked)
@@ -446,7 +446,7 @@ def test_many_steps_in_one_program_give_the_bits_of_single_ones(make_vae, shuffl
         for name, values in history.items():
             assert stacked_history[name] == pytest.approx(values, rel=1e-5)
     assert each == list(range(1, 5 * epochs + 1))
-    assert some == [3, 5, 8, 10][: 2 * epochs]
+    assert moments == [3, 5, 8, 10][: 2 * epochs]
 
 
 def test_a_training_step_of_a_subclass_is_taken_however_many_at_a_time(make_vae, bars):

@@ -20,9 +20,9 @@ NOTEBOOK = "04b_playground.ipynb"
 def lab(tmp_path):
     """JupyterLab on a copy of the notebook, so that its outputs stay out of the repository."""
     shutil.copy(ROOT / "notebooks" / NOTEBOOK, tmp_path)
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        port = some.getsockname()[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     options = {
         "ServerApp.port": port,
         "ServerApp.root_dir": tmp_path,

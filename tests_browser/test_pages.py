@@ -203,8 +203,8 @@ def check_explorer(page, output, slider):
     assert len(buttons) == len(output.shown["children"])
     for row, button in reversed(list(enumerate(buttons))):
         button.click()
-        pressed = [some.get_attribute("aria-pressed") for some in buttons]
-        assert pressed == ["true" if some is button else "false" for some in buttons]
+        pressed = [each.get_attribute("aria-pressed") for each in buttons]
+        assert pressed == ["true" if each is button else "false" for each in buttons]
         check_slider(page, output, slider, lambda index, row=row: (row, index))
 
 
