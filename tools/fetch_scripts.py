@@ -56,8 +56,8 @@ def unpack(archive, files, folder):
     """Copy the files of an archive that match, each into its folder."""
     with tarfile.open(archive) as tar:
         for member in tar:
-            source = tar.extractfile(member)  # None for a folder
             for pattern, place in files:
+                source = tar.extractfile(member)  # None for a folder
                 if source and PurePosixPath(member.name).match(pattern):
                     target = folder / place / Path(member.name).name
                     target.parent.mkdir(parents=True, exist_ok=True)
