@@ -135,18 +135,8 @@ PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks execute ex
   playground repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
 
 .venv-oldest/.ready: oldest.txt pyproject.toml
-	@python=; \
-	for candidate in $(PYTHON) python$(OLDEST_PYTHON) python3; do \
-	  if $$candidate -c 'import sys, ensurepip, venv; sys.exit("%d.%d" % sys.version_info[:2] != "$(OLDEST_PYTHON)")' \
-	    >/dev/null 2>&1; then python=$$candidate; break; fi; \
-	done; \
-	if [ -z "$$python" ]; then \
-	  echo "This needs Python $(OLDEST_PYTHON) with its venv module." >&2; \
-	  echo "A Python in another place: make test-oldest PYTHON=/path/to/python$(OLDEST_PYTHON)" >&2; \
-	  exit 1; \
-	fi; \
-	echo "Installing oldest.txt into .venv-oldest: once, a minute or two."; \
-	$$python -m venv --clear .venv-oldest
+	@echo "Installing oldest.txt into .venv-oldest: once, a minute or two."
+	$(or $(PYTHON),python$(OLDEST_PYTHON)) -m venv --clear .venv-oldest
 	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
 	  -c oldest.txt -e '.[cluster]' hypothesis pytest pytest-xdist
 	@touch $@

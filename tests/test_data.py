@@ -396,15 +396,17 @@ def test_no_digit_is_in_training_and_in_test(monkeypatch):
     numbered = np.repeat(np.arange(count)[:, None], 64, axis=1).astype(float)
     monkeypatch.setattr(data, "load_digits", lambda return_X_y: (numbered, np.arange(count)))
     monkeypatch.setattr(
-        data, "_placed", lambda digit, rng: np.full((28, 28, 1), digit[0, 0] * 16, "float32")
+        data,
+        "_placed",
+        lambda digit, rng: np.full((28, 28, 1), digit[0, 0] * 16 / count, "float32"),
     )
     images = load_images("digits")
-    train, test = (set(np.rint(side[:, 0, 0, 0])) for side in (images.train, images.test))
+    train, test = (set(np.rint(count * side[:, 0, 0, 0])) for side in (images.train, images.test))
     assert not train & test
     assert train | test == set(range(count))
     # And each picture still has its own label.
-    np.testing.assert_array_equal(np.rint(images.train[:, 0, 0, 0]), images.train_labels)
-    np.testing.assert_array_equal(np.rint(images.test[:, 0, 0, 0]), images.test_labels)
+    np.testing.assert_array_equal(np.rint(count * images.train[:, 0, 0, 0]), images.train_labels)
+    np.testing.assert_array_equal(np.rint(count * images.test[:, 0, 0, 0]), images.test_labels)
     # Every digit counts as often as any other.
     assert set(np.bincount(images.train_labels)) <= {0, data.TRAIN_COPIES}
     assert set(np.bincount(images.test_labels)) <= {0, data.TEST_COPIES}

@@ -1,5 +1,6 @@
 """What a user of Keras does with a model, each with the right answer or words that help."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from conftest import bright_bars
 
 import vae_utils as vu
 from vae_utils import VAE, Gaussian, Params, mlp_decoder, mlp_encoder
-from vae_utils.schedules import Constant, Linear, QualityGate
+from vae_utils.schedules import Constant, Linear, QualityGate, Schedule
 
 
 def compiled(vae, learning_rate=1e-3, **settings):
@@ -160,11 +161,24 @@ def test_training_goes_on_to_the_last_bit_after_loading_weights(make_vae, bars, 
             vae.save_weights(path)
         again = compiled(make_vae(kl_weight=Linear(rate=0.05), seed=0), 1e-2)
         again.load_weights(path)
-        # Weights alone have no moments of Adam; give both a new one.
-        compiled(vae, 1e-2)
     assert float(again.current_kl_weight()) == pytest.approx(0.2)
+    assert int(again.optimizer.iterations) == 4
     assert fit(again, bars, epochs=2) == fit(vae, bars, epochs=2)
     assert_equal_weights(again, vae)
+
+
+@pytest.mark.parametrize("moment", ["on_train_batch_end", "on_epoch_end"])
+def test_the_kl_weight_may_be_changed_while_fit_is_under_way(make_vae, bars, moment):
+    vae = compiled(make_vae(kl_weight=0.0))
+
+    def change(*_, logs=None):
+        if int(vae.step) == 4:
+            vae.kl_weight = 0.5
+
+    callback = keras.callbacks.Callback()
+    setattr(callback, moment, change)
+    history = fit(vae, bars, epochs=2, callbacks=[callback])
+    np.testing.assert_allclose(history["kl_weight"], [0.0, 0.5])
 
 
 def test_a_gate_that_is_open_stays_open_after_another_compile(make_vae, bars):
@@ -463,3 +477,69 @@ def test_update_gets_the_encoders_variables_first_whatever_else_is_trained(tiny,
     assert seen[0][: len(encoder)] == encoder
     assert seen[0][-1].endswith("log_variance")
     assert len(seen[0]) == len(vae.trainable_variables)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_a_batch_size_that_is_none_is_named(make_vae, bars, method, batch_size):
+    vae = compiled(make_vae())
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
+        getattr(vae, method)(bars, batch_size=batch_size, verbose=0)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict", "encode"])
+def test_what_load_images_returns_is_not_one_array(make_vae, bars, method):
+    vae = compiled(make_vae())
+    images = vu.Images(bars, bars, None, None, "own", "made for tests")
+    with pytest.raises(ValueError, match=r"one array: the images' .train or .test"):
+        getattr(vae, method)(images)
+
+
+def test_a_class_in_place_of_an_object_is_named(tiny):
+    networks = mlp_encoder(tiny), mlp_decoder(tiny)
+    with pytest.raises(ValueError, match="kl_weight must be.*Call the class"):
+        VAE(*networks, kl_weight=Linear)
+    with pytest.raises(ValueError, match="likelihood must be.*Call the class"):
+        VAE(*networks, likelihood=Gaussian)
+    with pytest.raises(ValueError, match="kl_weight must be a finite number of at least 0; got -1"):
+        VAE(*networks, kl_weight=-1)
+    with pytest.raises(ValueError, match=r"Linear\(rate\) must be a number; got 'fast'"):
+        Linear(rate="fast")
+
+
+def test_a_decoder_that_takes_too_much_or_too_little_is_named(tiny):
+    with pytest.raises(ValueError, match="must take codes; it has 2 input"):
+        VAE(mlp_encoder(tiny), vu.context_decoder(tiny))
+    with pytest.raises(ValueError, match="must take codes and images; it has 1 input"):
+        vu.ContextVAE(mlp_encoder(tiny), mlp_decoder(tiny))
+
+
+def test_a_seed_may_be_numpy_s(tiny):
+    assert VAE(mlp_encoder(tiny), mlp_decoder(tiny), seed=np.int64(3)).seed == 3
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        VAE(mlp_encoder(tiny), mlp_decoder(tiny), seed=1.5)
+
+
+def test_a_likelihood_and_a_schedule_of_ones_own_can_be_saved_and_loaded(tiny, bars, tmp_path):
+    vae = VAE(mlp_encoder(tiny), mlp_decoder(tiny), Doubled(), Step(at=3.0), seed=0)
+    vae.save(tmp_path / "vae.keras")
+    again = keras.saving.load_model(tmp_path / "vae.keras")
+    assert (again.likelihood, again.kl_weight) == (Doubled(), Step(at=3.0))
+    np.testing.assert_array_equal(again.predict(bars, verbose=0), vae.predict(bars, verbose=0))
+
+
+@keras.saving.register_keras_serializable("test_keras_user")
+@dataclasses.dataclass(frozen=True)
+class Doubled(Gaussian):
+    """A likelihood of one's own."""
+
+
+@keras.saving.register_keras_serializable("test_keras_user")
+@dataclasses.dataclass(frozen=True)
+class Step(Schedule):
+    """A schedule of one's own."""
+
+    at: float
+
+    def __call__(self, step):
+        return keras.ops.cast(step >= self.at, "float32")

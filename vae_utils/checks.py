@@ -23,6 +23,7 @@ def check_images(
     Raises:
         ValueError: on a wrong shape, dtype or range, on no image, or on NaN.
     """
+    refuse_split(images, name)
     images = np.asarray(images)
     sides = ("height", "width", "channels") if image_shape is None else image_shape
     wanted = f"(n, {', '.join(map(str, sides))})"
@@ -46,6 +47,17 @@ def check_images(
     return images.astype("float32", copy=False)
 
 
+def refuse_split(images: Any, name: str) -> None:
+    """Raise a ValueError on what `load_images` returns, which holds two arrays."""
+    if hasattr(images, "train") and hasattr(images, "test"):
+        raise ValueError(f"{name} must be one array: the images' .train or .test, not both")
+
+
+def if_class(value: Any) -> str:
+    """Return what to add to a message where a class came in place of an object."""
+    return ". Call the class: with parentheses, and its numbers" if isinstance(value, type) else ""
+
+
 def check_codes(codes: np.ndarray, latent_size: int) -> np.ndarray:
     """Return latent `codes` as float32 of shape (n, latent_size).
 
@@ -60,11 +72,13 @@ def check_codes(codes: np.ndarray, latent_size: int) -> np.ndarray:
     return codes
 
 
-def check_networks(encoder: keras.Model, decoder: keras.Model) -> None:
+def check_networks(
+    encoder: keras.Model, decoder: keras.Model, decoder_inputs: tuple[str, ...]
+) -> None:
     """Raise a ValueError unless the two networks make a VAE together.
 
     The encoder maps images (n, h, w, c) to two outputs (n, latent_size), the decoder codes
-    (n, latent_size) to one output (n, h, w, c).
+    (n, latent_size), and maybe images, to one output (n, h, w, c).
     """
     for name, network in (("encoder", encoder), ("decoder", decoder)):
         if not hasattr(network, "inputs") or not network.inputs:
@@ -78,14 +92,20 @@ def check_networks(encoder: keras.Model, decoder: keras.Model) -> None:
         got = (
             f"a dict with {sorted(outputs)}"
             if isinstance(outputs, dict)
-            else f"{len(encoder.outputs)} outputs"
+            else f"{len(encoder.outputs)} output(s)"
         )
         raise ValueError(
-            f"the encoder must return a list, [mean and log standard deviation]; got {got}"
+            "the encoder must return a list, [mean and log standard deviation], as "
+            f"keras.Model(images, [mean, log_std]) does; got {got}"
         )
     if isinstance(decoder.output, (dict, list, tuple)):
         raise ValueError(
             f"the decoder must return one tensor, the logits; got a {type(decoder.output).__name__}"
+        )
+    if len(decoder.inputs) != len(decoder_inputs):
+        raise ValueError(
+            f"the decoder must take {' and '.join(decoder_inputs)}; it has "
+            f"{len(decoder.inputs)} input(s). (Only a ContextVAE's reads images.)"
         )
     mean, log_std = outputs
     images = encoder.inputs[0]
@@ -130,7 +150,7 @@ def check_positive(value: float, name: str) -> float:
 def check_whole(value: Any, low: int, name: str, high: int | None = None) -> int:
     """Return `value` as an int, or raise a ValueError unless it is whole and in its range.
 
-    Whole numbers are Python's and NumPy's integers; 10.0 is none, and neither is True.
+    Whole numbers are Python's and NumPy's integers; 10.0 is not one, and neither is True.
     """
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):

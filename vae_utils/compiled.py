@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import ops
 
 from vae_utils.batches import batches
-from vae_utils.inputs import checked, images_of, is_array, refuse_weights
+from vae_utils.inputs import check_batch_size, checked, images_of, is_array, refuse_weights
 
 
 class CompiledModel(keras.Model):
@@ -82,9 +82,13 @@ class CompiledModel(keras.Model):
         return first + [v for v in self.trainable_variables if id(v) not in known]
 
     def update(self, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]) -> None:
-        """Let the optimizer take one step, the encoder's variables first: a hook for remedies.
+        """Apply one step of the optimizer. Override it to change how the weights move.
 
-        On a processor it goes through XLA, unless the model's `supports_jit` is False.
+        With a processor alone, it is normally compiled by XLA; `supports_jit = False` prevents it.
+
+        Args:
+            gradients: one for each of the variables.
+            variables: the encoder's first, then the decoder's, then any others.
         """
         self.optimizer.apply(gradients, variables)
 
@@ -200,7 +204,11 @@ class CompiledModel(keras.Model):
 
     def forget_programs(self) -> None:
         """Have the steps compiled again, as after a change in what they compute."""
-        self.train_function = self.test_function = None
+        # Made anew rather than left out: `fit` may be under way, and calls them without a look.
+        if self.train_function is not None:
+            self.make_train_function(force=True)
+        if self.test_function is not None:
+            self.make_test_function(force=True)
 
     # ---- what Keras offers, with its input checked -----------------------------
 
@@ -222,10 +230,13 @@ class CompiledModel(keras.Model):
             batch_size, epochs, verbose, settings: as for Keras' `fit`.
 
         Raises:
-            ValueError: before the first step, if `x` or `validation_data` are not images in
-                [0, 1], if `y` is anything but `x`, or on sample or class weights.
+            ValueError: if `x` or `validation_data` are not images in [0, 1], if `y` is anything
+                but `x`, or on sample or class weights. Arrays are checked as a whole before the
+                first step; of datasets and generators, the range of the first batch is checked
+                when it comes.
         """
         refuse_weights(settings.pop("sample_weight", None), settings.pop("class_weight", None))
+        check_batch_size(batch_size)
         with ExitStack() as checks:
             images = checks.enter_context(checked(x, y, self.image_shape))
             if settings.get("validation_data") is not None:
@@ -236,7 +247,7 @@ class CompiledModel(keras.Model):
                 settings["validation_data"] = (others,) if is_array(others) else others
             if is_array(images) and not settings.get("validation_split"):
                 at_once = None
-                batch_size = batch_size or 32
+                batch_size = 32 if batch_size is None else batch_size
                 settings.setdefault("validation_batch_size", batch_size)
                 if settings.get("steps_per_epoch") is None:
                     at_once = self.batches_per_program
@@ -265,6 +276,7 @@ class CompiledModel(keras.Model):
             ValueError: as `fit`.
         """
         refuse_weights(sample_weight)
+        check_batch_size(batch_size)
         self.restart_evaluation()
         with checked(x, y, self.image_shape) as images:
             return super().evaluate(images, None, batch_size, verbose, **settings)
@@ -276,11 +288,12 @@ class CompiledModel(keras.Model):
         verbose: str | int = "auto",
         **settings: Any,
     ) -> np.ndarray:
-        """Reconstruct images from their posterior means, as Keras' `predict`, with checks.
+        """Reconstruct images from their posterior means, like Keras' `predict`, with checks.
 
         Raises:
             ValueError: if `x` are not images in [0, 1].
         """
+        check_batch_size(batch_size)
         with checked(x, None, self.image_shape) as images:
             return super().predict(images, batch_size, verbose, **settings)
 
@@ -292,7 +305,7 @@ class CompiledModel(keras.Model):
         class_weight: None = None,
         **settings: Any,
     ) -> Any:
-        """Train as Keras' `train_on_batch`, with the images checked as those of `fit`."""
+        """Train like Keras' `train_on_batch`, with the images checked as those of `fit`."""
         refuse_weights(sample_weight, class_weight)
         with checked(x, y, self.image_shape) as images:
             return super().train_on_batch(images, **settings)
@@ -300,13 +313,13 @@ class CompiledModel(keras.Model):
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: None = None, **settings: Any
     ) -> Any:
-        """Evaluate as Keras' `test_on_batch`, with the images checked as those of `fit`."""
+        """Evaluate like Keras' `test_on_batch`, with the images checked as those of `fit`."""
         refuse_weights(sample_weight)
         with checked(x, y, self.image_shape) as images:
             return super().test_on_batch(images, **settings)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
-        """Reconstruct as Keras' `predict_on_batch`, with the images checked."""
+        """Reconstruct like Keras' `predict_on_batch`, with the images checked."""
         with checked(x, None, self.image_shape) as images:
             return super().predict_on_batch(images)
 
@@ -319,7 +332,7 @@ class CompiledModel(keras.Model):
         weighted_metrics: None = None,
         **settings: Any,
     ) -> None:
-        """Compile as any Keras model, but without a loss or metrics: the model has its own.
+        """Compile like any Keras model, but without a loss or metrics: the model has its own.
 
         Another `compile` restarts the optimizer: its moments, its step count, and with it a
         learning-rate schedule. The KL weight stays where it was: its step, and whether its
@@ -343,8 +356,11 @@ class CompiledModel(keras.Model):
                 "or vae_utils' diagnostics after training"
             )
         super().compile(optimizer=optimizer, **settings)
+        # Keras builds an optimizer in its first step, and until then loads nothing into it.
+        if not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a loaded model, as Keras does by itself unless `compile` is overridden."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)

@@ -1,7 +1,7 @@
 """A VAE whose decoder reads pixels: p(x|z) = Π_j p(x_j | z, the context pixels before x_j).
 
-Chen et al. 2017 (arXiv 1611.02731): what the context tells costs nothing, and what the code
-tells costs KL, so the code is left with what the context can't tell.
+Chen et al. 2017 (arXiv 1611.02731): what the decoder learns from the context is free, and what
+it learns from the code costs KL, so the code carries only what the context can't supply.
 """
 
 from typing import Any
@@ -23,9 +23,11 @@ class ContextVAE(VAE):
     """A `VAE` of black and white images whose decoder is a `context_decoder`.
 
     In training, each pixel is drawn again in each step: 1 with a probability equal to its grey
-    value, else 0 (dynamic binarisation, Burda et al. 2016, arXiv 1509.00519). Measure it on
-    images that were drawn once, by `binarised`. It generates and reconstructs pixel by pixel:
-    these images, and a `Recorder`'s, are black and white, not pixel means.
+    value, else 0 (dynamic binarisation, Burda et al. 2016, arXiv 1509.00519). Evaluate it
+    on images that were drawn once, with `binarised`. It generates and reconstructs pixel by pixel:
+    these images, and a `Recorder`'s, are black and white. `predict`, `export`, `evaluate` and the
+    diagnostics show the decoder the true image instead: what it says of each pixel is its
+    probability given the true pixels before it, and the squared error is that of these means.
 
     Args:
         encoder, decoder, kl_weight, seed: as for `VAE`; the decoder also takes the images.
@@ -45,6 +47,8 @@ class ContextVAE(VAE):
         >>> np.unique(vae.generate(3))
         array([0., 1.], dtype=float32)
     """
+
+    decoder_inputs = ("codes", "images")
 
     def __init__(
         self,
@@ -113,5 +117,5 @@ class ContextVAE(VAE):
         """Draw an image of 0 and 1 for each code, with the same random numbers each time."""
         codes = check_codes(codes, self.latent_size)
         shape = (len(codes), *self.image_shape)
-        # A pair as seed: a single number, such as `generate` takes, never leads to these bits.
+        # A pair as seed: no single seed below 2³², such as `generate` takes, gives these bits.
         return self.draw(codes, np.random.default_rng([0, 1]).uniform(size=shape))

@@ -53,9 +53,10 @@ class Images:
     origin: str
 
     def __post_init__(self) -> None:
-        # Read-only, because runs share one tensor that was made of them.
+        # Read-only, because runs share one tensor that was made of them. (No copy: it would double
+        # the memory. Whoever changes the arrays that came in has to make new `Images`.)
         for name in ("train", "test"):
-            pixels = np.asarray(getattr(self, name)).view()
+            pixels = check_images(getattr(self, name), name=name).view()
             pixels.flags.writeable = False
             object.__setattr__(self, name, pixels)
 
@@ -73,8 +74,8 @@ class _Unavailable(Exception):
 def load_images(source: str | np.ndarray | None = None, folder: str | Path | None = None) -> Images:
     """Load images, and print one line that says which and why.
 
-    "auto" takes MNIST from the given folder, else from the Keras cache, else from the network;
-    if none of them has it, the handwritten digits that come with scikit-learn.
+    With a folder, MNIST comes from there or not at all. Otherwise "auto" tries the Keras cache,
+    then the network, and takes the handwritten digits of scikit-learn if neither has MNIST.
 
     Args:
         source: "auto", "mnist" (MNIST or an error), "digits", or an array of your own,
@@ -286,8 +287,8 @@ def halved(images: np.ndarray) -> np.ndarray:
         ValueError: if a side is odd, or on bad images.
 
     Example:
-        >>> halved(np.ones((5, 28, 28, 1))).shape
-        (5, 14, 14, 1)
+        >>> halved(np.array([[0.0, 1.0], [1.0, 1.0]]).reshape(1, 2, 2, 1)).ravel()
+        array([0.75], dtype=float32)
     """
     images = check_images(images)
     count, height, width, channels = images.shape
@@ -308,8 +309,9 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
         ValueError: on bad images.
 
     Example:
-        >>> float(binarised(np.full((100, 28, 28, 1), 0.25)).mean().round(2))
-        0.25
+        >>> drawn = binarised(np.full((100, 28, 28, 1), 0.25))
+        >>> np.unique(drawn), float(drawn.mean().round(2))
+        (array([0., 1.], dtype=float32), 0.25)
     """
     images = check_images(images)
     return (np.random.default_rng(seed).uniform(size=images.shape) < images).astype("float32")

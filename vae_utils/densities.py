@@ -24,8 +24,8 @@ def normal_log_density(value: Array, mean: Array | float, log_std: Array | float
         The log-density in nats, of the broadcast shape.
 
     Example:
-        >>> float(normal_log_density(np.zeros(1), 0.0, 0.0)[0])  # −½ ln 2π
-        -0.9189385332046727
+        >>> normal_log_density(np.array([0.0, 2.0]), 0.0, np.log(2.0)).numpy()  # ½ apart
+        array([-1.61208571, -2.11208571])
     """
     # Keras turns a Python number into float32, which doesn't mix with float64.
     precision = math.exp(-log_std) if isinstance(log_std, (int, float)) else ops.exp(-log_std)
@@ -47,8 +47,8 @@ def bernoulli_log_density(value: Array, logits: Array) -> tf.Tensor:
         Nats, of the broadcast shape.
 
     Example:
-        >>> bernoulli_log_density(np.ones(1), np.zeros(1)).numpy()  # ln ½
-        array([-0.69314718])
+        >>> bernoulli_log_density(np.array([1.0, 0.0]), np.log(3)).numpy()  # ln ¾ and ln ¼
+        array([-0.28768207, -1.38629436])
     """
     # v·ln σ(a) + (1 − v)·ln(1 − σ(a)) = v·a − softplus(a), stable for any a.
     return value * logits - ops.softplus(logits)
@@ -68,7 +68,8 @@ def kl_to_standard_normal(mean: Array, log_std: Array) -> tf.Tensor:
         of nearly 0 may come out as −1e-7.
 
     Example:
-        >>> kl_to_standard_normal(np.array([0.0, 2.0]), np.zeros(2)).numpy()  # ½ mean²
-        array([0., 2.])
+        >>> mean, log_std = np.array([0.0, 2.0, 0.0]), np.array([0.0, 0.0, np.log(2)])
+        >>> kl_to_standard_normal(mean, log_std).numpy()  # 0, ½ mean², and 1.5 − ln 2
+        array([0.        , 2.        , 0.80685282])
     """
     return 0.5 * (mean**2 + ops.exp(2.0 * log_std) - 1.0 - 2.0 * log_std)

@@ -19,7 +19,9 @@ ACTIVE_VARIANCE = 0.01
 def kl_per_unit(vae: VAE, images: np.ndarray) -> np.ndarray:
     """Return KL(q(z_i|x) ‖ p(z_i)) of each latent unit, in nats, averaged over the images.
 
-    A unit at 0 has collapsed: its code says nothing about the image.
+    At 0, a unit's posterior is the prior for every image: its code says nothing. A unit far above
+    0 need not be active, though: a posterior that is the same for all images may be far from the
+    prior.
 
     Args:
         vae: a model.
@@ -48,7 +50,7 @@ def active_units(vae: VAE, images: np.ndarray) -> int:
     """Count the latent units whose posterior mean varies over the images.
 
     Unit i is active if Var_x(E[z_i|x]) > 0.01 (Burda et al. 2016, arXiv 1509.00519,
-    section 5.2).
+    section 5.2). Which units are: `vae.encode(images)[0].var(axis=0) > 0.01`.
 
     Args:
         vae: a model.
@@ -56,9 +58,12 @@ def active_units(vae: VAE, images: np.ndarray) -> int:
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
-        >>> one_image_only = np.full((100, 28, 28, 1), 0.5)
-        >>> active_units(VAE(mlp_encoder(), mlp_decoder()), one_image_only)
-        0
+        >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
+        >>> vae = VAE(mlp_encoder(), mlp_decoder())
+        >>> mean = vae.encoder.get_layer("mean")
+        >>> mean.set_weights([np.pad(np.ones((500, 3)), [(0, 0), (0, 29)]), np.zeros(32)])
+        >>> active_units(vae, images)  # the other 29 have a mean of 0 for every image
+        3
     """
     return _active_units(vae.encode(images)[0])
 
@@ -71,7 +76,7 @@ def elbo(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
     """Return the evidence lower bound, averaged over images, in nats.
 
     It takes one posterior sample per image, and the KL in closed form; always at KL weight 1,
-    whatever weight the model was trained with.
+    whatever weight the model was trained with. (`vae.evaluate` draws other samples.)
 
     Args:
         vae: a model.
@@ -91,7 +96,9 @@ def elbo(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
 
 
 def mse(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
-    """Return the squared error per pixel, reconstructing from one posterior sample per image.
+    """Return the squared error per pixel of the pixel means from one posterior sample per image.
+
+    A `ContextVAE`'s means are given the true pixels before: not those of a reconstruction.
 
     Args:
         vae: a model.
@@ -168,7 +175,8 @@ def importance_weighted_bound(
 ) -> float:
     """Return the IWAE bound ln (1/K) Σ p(x, z_k) / q(z_k|x), averaged over images, in nats.
 
-    On average, it rises from the ELBO at K = 1 towards ln p(x) (Burda et al. 2016, equation 8).
+    In expectation it never falls with K: from the ELBO at K = 1 towards ln p(x) (Burda et al.
+    2016, equation 8).
 
     Args:
         vae: a model.
@@ -267,7 +275,8 @@ def linear_probe(
         train_labels, test_labels: classes (n,).
 
     Raises:
-        ValueError: on bad images, or if there are not as many labels as images.
+        ValueError: on bad images, if there are not as many labels as images, or if the training
+            labels are all the same.
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
@@ -284,8 +293,8 @@ def linear_probe(
 def plateau(record: Mapping[str, Any], mean_image_mse: float) -> tuple[int, int | None]:
     """Find the plateau on which the error stays near that of the mean image.
 
-    It begins once the error is within 10 % of the mean image's, and ends when the error falls
-    below 95 % of it for good.
+    It begins once the error is less than 10 % above the mean image's, and ends when the error
+    falls below 95 % of it for good.
 
     Args:
         record: of a `Recorder`.
@@ -294,8 +303,8 @@ def plateau(record: Mapping[str, Any], mean_image_mse: float) -> tuple[int, int 
 
     Returns:
         (begin, end), in steps. `end` is None if the plateau lasts until the end of training,
-        and `begin` is the last step if the error never came so low. If the error was
-        low from the start, the plateau is empty: both are the first step.
+        and `begin` is the last step if the error never came so low. If the error never
+        stays near that of the mean image, the plateau is empty: both are the same step.
 
     Example:
         >>> record = {"step": np.arange(6) * 10, "mse": np.array([9, 1, 1, 1, 0.5, 0.4])}

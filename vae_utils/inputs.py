@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vae_utils.checks import check_images
+from vae_utils.checks import check_images, check_whole, refuse_split
 
 NOT_THE_IMAGES = (
     "the target of a VAE is its input: fit(images), or fit(images, images). Other targets, "
@@ -25,6 +25,12 @@ def refuse_weights(*weights: Any) -> None:
     """Raise a ValueError if there are sample or class weights."""
     if any(weight is not None for weight in weights):
         raise ValueError("all images of a VAE count alike: no sample or class weights")
+
+
+def check_batch_size(batch_size: int | None) -> None:
+    """Raise a ValueError unless it is None or whole: Keras takes 0 for its default."""
+    if batch_size is not None:
+        check_whole(batch_size, 1, "batch_size")
 
 
 def only_part(x: Any, name: str = "images") -> Any:
@@ -89,6 +95,7 @@ def is_array(x: Any) -> bool:
 
 
 def _checked(x, y, image_shape, name, errors):
+    refuse_split(x, name)
     if is_array(x):
         part = only_part(x, name)
         images = check_images(part, image_shape, name)

@@ -1,6 +1,6 @@
 """What the decoder's output says about the pixels: log p(x|z).
 
-A decoder returns one number per pixel, mostly a *logit*. A likelihood turns these
+A decoder returns one number per pixel, usually a *logit*. A likelihood turns these
 numbers into pixel means, and into the log-density of an image.
 """
 
@@ -33,13 +33,15 @@ class Likelihood(Settings):
     """The base of all likelihoods. For one of your own, derive a frozen dataclass from it.
 
     Its numbers must be fields: Keras saves these, and runs with equal likelihoods share a
-    compiled program.
+    compiled program. Register it, so that Keras can load models that have it.
 
     Example:
         >>> import dataclasses
+        >>> import keras
         >>> import numpy as np
         >>> from keras import ops
-        >>> @dataclasses.dataclass(frozen=True)
+        >>> @keras.saving.register_keras_serializable("mine")
+        ... @dataclasses.dataclass(frozen=True)
         ... class Laplace(Likelihood):
         ...     scale: float = 0.1
         ...
@@ -49,12 +51,13 @@ class Likelihood(Settings):
         ...         return ops.sum(per_pixel, axis=(1, 2, 3))
         >>> Laplace(0.2).get_config()
         {'scale': 0.2}
-        >>> Laplace(0.5).log_prob(np.ones((3, 28, 28, 1)), np.zeros((3, 28, 28, 1))).numpy()
-        array([-784., -784., -784.])
+        >>> white, grey = np.ones((2, 28, 28, 1)), np.zeros((2, 28, 28, 1))  # logits of 0
+        >>> Laplace(0.25).log_prob(white, grey).numpy().round(1)  # 784 · (ln 2 − 0.5 / 0.25)
+        array([-1024.6, -1024.6])
     """
 
     def pixel_means(self, logits: Array) -> tf.Tensor:
-        """Return pixel means, of the shape of `logits`: in [0, 1], unless the model is linear."""
+        """Return pixel means, shape of `logits`: in [0, 1], unless the link is the identity."""
         return pixel_means(logits)
 
     def log_prob(self, images: Array, logits: Array) -> tf.Tensor:
@@ -68,8 +71,8 @@ class Gaussian(Likelihood):
     """Each pixel is normal around its mean, with one fixed variance.
 
     Up to a constant the log-density is −(sum of squared errors) / (2 variance).
-    So variance 1 is half the sum of squares, 0.5 the plain sum, and 392 the
-    *mean* squared error over 784 pixels.
+    So with variance 1 the loss is half the sum of squared errors, with 0.5 the sum itself,
+    and with 392 their *mean* over 784 pixels.
 
     Args:
         variance: of each pixel, in squared units of a pixel in [0, 1].
@@ -77,16 +80,16 @@ class Gaussian(Likelihood):
             with which a decoder without hidden layers is linear.
 
     Raises:
-        ValueError: if the variance is not positive, or on another link.
+        ValueError: if the variance is below 1e-12 or not finite, or on another link.
 
     Example:
         >>> import numpy as np
         >>> grey = np.full((1, 28, 28, 1), 0.5, "float32")
         >>> black = np.zeros_like(grey)
-        >>> likelihood = Gaussian(variance=0.5)
+        >>> likelihood = Gaussian(variance=2.0)
         >>> good, bad = (likelihood.log_prob(image, 0 * grey) for image in (grey, black))
-        >>> round(float(good[0] - bad[0]), 2)  # 784 · 0.5², the sum of squared errors
-        196.0
+        >>> round(float(good[0] - bad[0]), 2)  # 784 · 0.5² / (2 · 2.0)
+        49.0
     """
 
     variance: float = 1.0
@@ -117,9 +120,10 @@ class Bernoulli(Likelihood):
 
     Example:
         >>> import numpy as np
-        >>> white, logits = np.ones((2, 28, 28, 1)), np.zeros((2, 28, 28, 1))
-        >>> Bernoulli().log_prob(white, logits).numpy().round(1)  # 784 · ln ½
-        array([-543.4, -543.4])
+        >>> images = np.stack([np.ones((28, 28, 1)), np.zeros((28, 28, 1))])  # white and black
+        >>> logits = np.full(images.shape, np.log(3))  # each pixel is 1 with probability ¾
+        >>> Bernoulli().log_prob(images, logits).numpy().round(1)  # 784 · ln ¾ and 784 · ln ¼
+        array([ -225.5, -1086.9])
     """
 
     def log_prob(self, images: Array, logits: Array) -> tf.Tensor:

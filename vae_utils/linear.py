@@ -1,4 +1,4 @@
-"""The linear case, in which collapse can be solved exactly.
+"""The linear case, where the optimum, and so which units collapse, is known in closed form.
 
 A linear VAE draws z ~ N(0, I) and x ~ N(Wz + μ, σ²I): probabilistic principal component
 analysis (Tipping & Bishop 1999), whose ELBO has the same optimum as its likelihood
@@ -42,8 +42,8 @@ def covariance(images: np.ndarray) -> np.ndarray:
 def eigenvalues(images: np.ndarray) -> np.ndarray:
     """Return the eigenvalues of the images' covariance matrix, largest first: (pixels,).
 
-    Direction i of a linear VAE's latent space is used at the optimum if and only
-    if eigenvalue i is above the likelihood's variance times the KL weight.
+    At the optimum, a linear VAE uses principal component i if and only if i is at most its
+    latent size, and eigenvalue i above the likelihood's variance times the KL weight.
 
     Args:
         images: as for `covariance`.
@@ -55,7 +55,8 @@ def eigenvalues(images: np.ndarray) -> np.ndarray:
         >>> eigenvalues(np.array([[0.0, 0.0], [2.0, 4.0]]))
         array([5., 0.])
     """
-    return np.linalg.eigvalsh(covariance(images))[::-1]
+    # Below 0 only by rounding.
+    return np.linalg.eigvalsh(covariance(images))[::-1].clip(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +103,9 @@ def optimum(
         ValueError: if the matrix is not a covariance, or on a number out of range.
 
     Example:
-        >>> best = optimum(np.diag([4.0, 0.25]), latent_size=2, variance=1.0)
-        >>> best.active_units, best.posterior_variance  # only 4 is above the variance
-        (1, array([0.25, 1.  ]))
+        >>> best = optimum(np.diag([4.0, 1.5]), latent_size=2, variance=1.0, kl_weight=2.0)
+        >>> best.active_units, best.posterior_variance  # only 4 is above 2 · 1
+        (1, array([0.5, 1. ]))
     """
     matrix = _checked_covariance(covariance)
     pixels = len(matrix)
@@ -153,8 +154,9 @@ def best_variance(eigenvalues: np.ndarray, latent_size: int) -> float:
     """Return the variance σ² at which the likelihood of a linear VAE is highest.
 
     It is the mean of the eigenvalues that are left out (Tipping & Bishop 1999, equation 8),
-    and so below the smallest that is kept, unless they are all equal: learned at KL weight 1,
-    a variance collapses no unit.
+    and so below the smallest that is kept, unless that equals all that are left out: learned at
+    KL weight 1, a variance collapses no unit. For data that vary in `latent_size` directions or
+    fewer, the mean is 0 up to rounding, and the likelihood has no highest value.
 
     Args:
         eigenvalues: of the data's covariance, largest first: (pixels,).
@@ -189,8 +191,9 @@ def log_likelihood(
         ValueError: if the variance is not positive.
 
     Example:
-        >>> log_likelihood(np.zeros((1, 1)), np.zeros(1), 1.0, np.zeros((2, 1)))  # −½ ln 2π
-        array([-0.91893853, -0.91893853])
+        >>> weights, images = np.array([[1.0], [0.0]]), np.array([[0.0, 0.0], [2.0, 0.0]])
+        >>> log_likelihood(weights, np.zeros(2), 1.0, images)  # pixel variances 2 and 1
+        array([-2.18445066, -3.18445066])
     """
     check_positive(variance, "variance")
     weights = np.asarray(weights, "float64")

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from vae_utils import schedules
-from vae_utils.checks import check_codes, check_images, check_networks, check_whole
+from vae_utils.checks import check_codes, check_images, check_networks, check_whole, if_class
 from vae_utils.compiled import CompiledModel
 from vae_utils.densities import Array, kl_to_standard_normal
 from vae_utils.inputs import images_of
@@ -38,11 +38,11 @@ def in_batches(function: Callable, *arrays: np.ndarray) -> Any:
 class VAE(CompiledModel):
     """A variational autoencoder that compiles, fits, saves and loads like any Keras model.
 
-    Trained on −E[ln p(x|z)] + weight · KL(q(z|x) ‖ p(z)), with one sample of z
+    It minimises −E[ln p(x|z)] + weight · KL(q(z|x) ‖ p(z)), with one sample of z
     per image, averaged over the batch (Kingma & Welling 2013, equation 3; the
     weight is Bowman et al. 2016, section 3.1). At weight 1 this is the negative
-    ELBO, at weight 0 an autoencoder with noise. So `compile` takes an optimizer
-    and no loss.
+    ELBO; at weight 0 the KL term vanishes, and a stochastic autoencoder is left.
+    So `compile` takes an optimizer and no loss.
 
     Its metrics: `loss` (with the networks' regularisers, if they have any),
     `reconstruction` (−ln p(x|z), nats), `kl` (nats, summed over the latent units),
@@ -51,17 +51,19 @@ class VAE(CompiledModel):
     compared with that of another: let callbacks such as `ModelCheckpoint` watch `val_elbo`.
 
     The step of the KL schedule, its gate and the state of the noise are saved with the weights,
-    alone or with the model. So a training that continues from a file equals one that was never
-    interrupted, to the last bit, if the order of the images is the same; unless the networks
-    draw random numbers of their own, as `Dropout` does, whose state Keras doesn't save.
+    alone or with the model. So a training that continues from a file, in a model that is compiled
+    alike, equals one that was never interrupted, to the last bit, if the order of the images is
+    the same; unless the networks draw random numbers of their own, as `Dropout` does, whose
+    state Keras doesn't save.
 
     Args:
         encoder: Keras model, images (n, h, w, c) to mean and log standard
             deviation, each (n, latent_size).
         decoder: Keras model, codes (n, latent_size) to logits (n, h, w, c).
-        likelihood: `Gaussian(variance)` or `Bernoulli()`.
+        likelihood: a `Likelihood`, such as `Bernoulli()`; `Gaussian()` if there is none.
         kl_weight: a number of at least 0, or a schedule from `vae_utils.schedules`.
-            A new one may be assigned at any time; its steps count from the model's first.
+            A new one may be assigned at any time, also by a callback; its steps count from the
+            model's first, or for a `QualityGate` from where it opens.
         seed: of the noise with which the posterior is sampled.
 
     Raises:
@@ -87,6 +89,8 @@ class VAE(CompiledModel):
         (64, 28, 28, 1)
     """
 
+    decoder_inputs: tuple[str, ...] = ("codes",)
+
     def __init__(
         self,
         encoder: keras.Model,
@@ -97,19 +101,19 @@ class VAE(CompiledModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_networks(encoder, decoder)
+        check_networks(encoder, decoder, self.decoder_inputs)
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = Gaussian() if likelihood is None else likelihood
         if not isinstance(self.likelihood, Likelihood):
             raise ValueError(
                 "likelihood must be Gaussian(variance), Bernoulli() or another Likelihood; "
-                f"got {likelihood!r}"
+                f"got {likelihood!r}{if_class(likelihood)}"
             )
-        self.seed = seed
+        self.seed = None if seed is None else check_whole(seed, 0, "seed")
         # The objective is computed in float32 or better, whatever the precision of the layers.
         self.precision = "float64" if self.variable_dtype == "float64" else "float32"
-        self.sampling = Sampling(seed, dtype=self.precision)
+        self.sampling = Sampling(self.seed, dtype=self.precision)
         self.step = self.add_counter("step", 0)  # training steps so far
         # The step at which the schedule opened, −1 while it waits.
         self.gate_opened_at = self.add_counter("gate_opened_at", -1)
@@ -138,11 +142,11 @@ class VAE(CompiledModel):
         return [ops.cast(output, self.precision) for output in outputs]
 
     def logits(self, codes: Array, images: Array | None, training: bool = False) -> tf.Tensor:
-        """Return the decoder's output for each pixel: a hook for a decoder that reads images."""
+        """Return the decoder's output for each pixel. Override it if the decoder reads images."""
         return ops.cast(self.decoder(codes, training=training), self.precision)
 
     def log_likelihood(self, images: Array, logits: Array) -> tf.Tensor:
-        """Return ln p(x|z) in nats: (n,). A hook for a likelihood that has weights."""
+        """Return ln p(x|z) in nats: (n,). Override it for a likelihood that has weights."""
         return self.likelihood.log_prob(images, logits)
 
     def terms(self, images: Array, training: bool = False) -> tuple[tf.Tensor, ...]:
@@ -161,7 +165,7 @@ class VAE(CompiledModel):
         return self.log_likelihood(images, logits), kl, squared_error
 
     def kl_loss(self, kl: tf.Tensor) -> tf.Tensor:
-        """Return the loss's unweighted KL term from (n, latent_size): a hook for remedies."""
+        """Return the loss's KL term from (n, latent_size), unweighted. Override it for a remedy."""
         return ops.mean(ops.sum(kl, axis=1))
 
     def objective(
@@ -231,7 +235,7 @@ class VAE(CompiledModel):
         return mean, np.exp(log_std)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Return pixel means (n, h, w, c): in [0, 1], unless the likelihood is linear.
+        """Return pixel means (n, h, w, c): in [0, 1], unless the likelihood's link is the identity.
 
         Raises:
             ValueError: if `codes` are not (n, latent_size), or not finite.
@@ -286,6 +290,9 @@ class VAE(CompiledModel):
         **more: Any,
     ) -> None:
         """Export as Keras does: a function of any number of images to their reconstructions.
+
+        It checks nothing: give it floats in [0, 1]. A SavedModel is called by
+        `tensorflow.saved_model.load(filepath).serve(images)`.
 
         Args:
             filepath, format, verbose, input_signature, more: as for Keras' `export`.

@@ -150,10 +150,11 @@ def _mlp_logits(codes, params):
 
 @keras.saving.register_keras_serializable("vae_utils")
 class MaskedDense(layers.Dense):
-    """A dense layer in which each unit reads only what came shortly before it.
+    """A dense layer in which each unit reads only earlier inputs, at most `context` back.
 
     Every input and every unit has a time. A unit reads the inputs with
-    0 < its time − their time ≤ `context` (Germain et al. 2015, arXiv 1502.03509, section 3).
+    0 < its time − their time ≤ `context`. (The masks are those of Germain et al. 2015,
+    arXiv 1502.03509, section 3, but for the window.)
 
     Args:
         input_times: one number for each input.
@@ -200,7 +201,7 @@ def context_decoder(params: Params = Params()) -> keras.Model:
 
     Pixels are drawn row by row, and each logit reads the `params.context` pixels before its
     own, through one masked layer, or through two with `params.context_units` between them
-    (Chen et al. 2017, arXiv 1611.02731, section 3.2).
+    (as in Chen et al. 2017, arXiv 1611.02731, a window keeps it from seeing the whole image).
 
     Returns:
         A Keras model: [codes (n, latent_size), images (n, h, w, c)] to logits (n, h, w, c).

@@ -21,14 +21,14 @@ class Params:
         conv_kernel: side of the square kernels, in pixels.
         conv_stride: stride of each convolution, in pixels.
         conv_units: width of the dense layer next to the latent units.
-        mlp_encoder_units: widths of the hidden layers of the feed-forward encoder.
-        mlp_decoder_units: widths of the hidden layers of the feed-forward decoder.
+        mlp_encoder_units: widths of the hidden layers of the MLP encoder.
+        mlp_decoder_units: widths of the hidden layers of the MLP decoder.
         context: how many earlier pixels each pixel of the context decoder depends on;
-            None for all of them. With 0 it is the feed-forward decoder.
+            None for all of them. With 0 it is the MLP decoder.
         context_units: width of a masked hidden layer between all pixels and the logits; 0 for
             no such layer.
         pixel_dropout: share of the pixels that are hidden from the context decoder in training.
-        log_std_start: log standard deviation of the posterior before training.
+        log_std_start: where the bias of the posterior's log standard deviation starts.
         log_std_bound: the log standard deviation stays within ± this bound.
         batch_size: images per gradient step.
         learning_rate: step size of Adam.
@@ -61,7 +61,7 @@ class Params:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        # Equal sizes are equal parameters, also when they come as lists.
+        # Equal sizes are equal parameters, even when given as lists.
         for name in ("image_shape", "conv_filters", "mlp_encoder_units", "mlp_decoder_units"):
             sizes = getattr(self, name)
             if not isinstance(sizes, (tuple, list)):

@@ -63,33 +63,39 @@ def _draw_start_values(network, seeds):
             layer.seed_generator.state.assign([seeds(), 0])
 
 
-def new_model(
-    architecture: Architecture,
-    params: Params,
-    likelihood: Likelihood,
-    kl_weight: schedules.Schedule,
-    learning_rate: LearningRate,
-    every: int,
-    seed: int = 0,
-) -> VAE:
+@dataclass(frozen=True)
+class Recipe:
+    """All that a model is built and compiled from, but for its seed."""
+
+    architecture: Architecture
+    params: Params
+    likelihood: Likelihood
+    kl_weight: schedules.Schedule
+    learning_rate: LearningRate
+    steps_per_call: int
+
+
+def new_model(recipe: Recipe, seed: int = 0) -> VAE:
     """Build and compile a new model, ready for `fit`."""
-    model, encoder, decoder = architecture
+    model, encoder, decoder = recipe.architecture
+    params = recipe.params
     # Keras takes its seeds from here. Seeding TensorFlow as well would make it prepare compiled
     # programs once more, which takes as long as a hundred steps.
     before = random.getstate()
     random.seed(seed)
     try:
-        vae = model(encoder(params), decoder(params), likelihood, kl_weight, seed=seed)
+        vae = model(
+            encoder(params), decoder(params), recipe.likelihood, recipe.kl_weight, seed=seed
+        )
     finally:
         random.setstate(before)
     seeds = partial(random.Random(seed).randint, 1, 10**9)
     for network in (vae.encoder, vae.decoder):
         _draw_start_values(network, seeds)
-    optimizer = keras.optimizers.Adam(learning_rate)
-    optimizer.build(vae.trainable_variables)
+    optimizer = keras.optimizers.Adam(recipe.learning_rate)
     # A whole step through XLA takes seconds more to compile, and is faster only for the MLP on
     # several cores. The optimizer goes through it in any case.
-    vae.compile(optimizer=optimizer, jit_compile=False, steps_per_execution=every)
+    vae.compile(optimizer=optimizer, jit_compile=False, steps_per_execution=recipe.steps_per_call)
     return vae
 
 
@@ -98,42 +104,32 @@ one_run = threading.Lock()
 
 
 @lru_cache(maxsize=4)
-def _program(architecture, params, likelihood, kl_weight, learning_rate, every, size):
+def _program(recipe, size):
     """Make a model whose training step stays compiled for the runs that follow.
 
-    The arguments are what the compiled step holds as constants.
+    What the recipe holds are constants of the compiled step. With a size, its KL weights are
+    not: they come from a table.
     """
-    if kl_weight is None:
-        kl_weight = Table(tf.Variable(tf.zeros(size)))
-    return new_model(architecture, params, likelihood, kl_weight, learning_rate, every)
+    if size:
+        recipe = replace(recipe, kl_weight=Table(tf.Variable(tf.zeros(size))))
+    return new_model(recipe)
 
 
-def program_for(
-    architecture: Architecture,
-    params: Params,
-    likelihood: Likelihood,
-    kl_weight: schedules.Schedule,
-    learning_rate: LearningRate,
-    every: int,
-    steps: int,
-) -> VAE:
-    """Return the program for these settings, made once for all that differ only in its data."""
-    if architecture in ARCHITECTURES.values():
+def program_for(recipe: Recipe, steps: int) -> VAE:
+    """Return the program for a recipe, made once for all that differ only in its data."""
+    params, kl_weight = replace(recipe.params, learning_rate=1.0), recipe.kl_weight
+    if recipe.architecture in ARCHITECTURES.values():
         # These networks have both in weights, which are copied. Others may not.
         params = replace(params, log_std_start=0.0, context=None)
+    recipe = replace(recipe, params=params)
+    if not callable(recipe.learning_rate):
+        recipe = replace(recipe, learning_rate=1.0)  # copied, too
+    if kl_weight.waits:
+        return _program(recipe, size=0)
     # Room for the weight of each step, in sizes that runs of other lengths share.
     size = max(4096, 1 << int(steps).bit_length())
-    program = _program(
-        architecture,
-        replace(params, learning_rate=1.0),
-        likelihood,
-        kl_weight if kl_weight.waits else None,
-        learning_rate if callable(learning_rate) else 1.0,
-        every,
-        size,
-    )
-    if not kl_weight.waits:
-        program.kl_weight.weights.assign(kl_weight(tf.range(size)))
+    program = _program(replace(recipe, kl_weight=schedules.Constant()), size)
+    program.kl_weight.weights.assign(kl_weight(tf.range(size)))
     return program
 
 

@@ -15,14 +15,14 @@ from vae_utils.densities import kl_to_standard_normal
 class Recorder(keras.callbacks.Callback):
     """Record a fixed batch of test images every few steps of training.
 
-    `record` is a dict of arrays whose first axis is the moment. It holds all looks so far,
-    also after an interrupted `fit`:
+    `record` is a dict of arrays whose first axis is the moment of a look. It holds all looks of
+    the latest `fit`, even an interrupted one:
 
     - `step` and `kl_weight`;
     - `kl_per_unit` (moments, latent_size), nats, averaged over the images;
     - `mse`, per pixel, of the reconstructions from one posterior sample per image;
-    - `mean_low`, `mean_high`, `std_low`, `std_high`: the extremes over all
-      images and latent units;
+    - `mean_low`, `mean_high`, `std_low`, `std_high`: lowest and highest posterior mean and
+      standard deviation over all images and latent units;
     - `reconstructions` and `samples` (moments, pictures, h, w, c): of the
       first images, and of the same few codes from the prior each time.
 

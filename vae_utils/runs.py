@@ -17,6 +17,7 @@ from vae_utils.programs import (
     ARCHITECTURES,
     Architecture,
     LearningRate,
+    Recipe,
     copy_state,
     new_model,
     one_run,
@@ -70,7 +71,7 @@ def train(
             your own: a `VAE` class, and functions of `Params` that build encoder and decoder.
         images: `Images` to train on and to watch.
         steps: gradient steps.
-        likelihood: `Gaussian(variance)` or `Bernoulli()`.
+        likelihood: a `Likelihood`, such as `Gaussian(variance)`; `Bernoulli()` for "context".
         kl_weight: a number or a schedule.
         seed: a whole number, for the start values, the order of the images and the noise.
         params: sizes of the networks, batch size, learning rate.
@@ -130,10 +131,10 @@ def train(
     if not recorders and watch:
         recorders = [Recorder(images.test[:watch], every)]
         callbacks = [*recorders, *callbacks]
-    settings = (parts, params, likelihood, kl_weight, learning_rate, every)
+    recipe = Recipe(parts, params, likelihood, kl_weight, learning_rate, every)
     with one_run:
-        program = program_for(*settings, steps)
-        vae = new_model(*settings, seed=seed)
+        program = program_for(recipe, steps)
+        vae = new_model(recipe, seed)
         copy_state(vae, program)
         pool = pool_of(images)
         program.fit(

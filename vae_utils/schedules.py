@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from vae_utils.checks import check_at_least
+from vae_utils.checks import check_at_least, check_whole, if_class
 from vae_utils.densities import Array
 from vae_utils.settings import Settings
 
@@ -27,8 +27,26 @@ class Schedule(Settings):
     Most schedules are open from step 0. One that waits for the model, such as `QualityGate`,
     has a weight of 0 until `opened_at` says that it opens.
 
+    For a schedule of your own, derive a frozen dataclass with a `__call__`, and register it, so
+    that Keras can load models that have it.
+
     Raises:
         ValueError: if a number is negative or not finite.
+
+    Example:
+        >>> import dataclasses
+        >>> import keras
+        >>> import numpy as np
+        >>> from keras import ops
+        >>> @keras.saving.register_keras_serializable("mine")
+        ... @dataclasses.dataclass(frozen=True)
+        ... class Step(Schedule):
+        ...     at: float
+        ...
+        ...     def __call__(self, step):
+        ...         return ops.cast(ops.convert_to_tensor(step) >= self.at, "float32")
+        >>> Step(at=100)(np.array([99, 100])).numpy()
+        array([0., 1.], dtype=float32)
     """
 
     # Whether its weights depend on the course of training, and so can't be known in advance.
@@ -36,13 +54,16 @@ class Schedule(Settings):
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            check_at_least(value, 0, f"{type(self).__name__}({name})")
+            name = f"{type(self).__name__}({name})"
+            if not isinstance(value, Real):
+                raise ValueError(f"{name} must be a number; got {value!r}")
+            check_at_least(float(value), 0, name)
 
     def __call__(self, step: Steps) -> tf.Tensor:
         """Return the KL weight at `step`: a number, an array or a tensor of steps."""
         raise NotImplementedError
 
-    def opened_at(self, opened_at: Steps, step: Steps, mse: Array) -> Steps:
+    def opened_at(self, opened_at: Steps, step: Steps, mse: float | Array) -> Steps:
         """Return the step at which the schedule opened, or −1 while it waits.
 
         Args:
@@ -53,7 +74,7 @@ class Schedule(Settings):
         return opened_at
 
     def weight_at(self, step: Steps, opened_at: Steps) -> tf.Tensor:
-        """Return the KL weight at `step`, counted from where the schedule opened; else 0."""
+        """Return the KL weight at `step`, counted from the opening; 0 before it."""
         return ops.where(opened_at < 0, 0.0, self(step - opened_at))
 
 
@@ -69,7 +90,7 @@ def _as_float(step):
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same weight at every step. 1 is the ELBO, 0 the autoencoder.
+    """The same weight at every step. 1 gives the ELBO, 0 drops the KL term.
 
     Example:
         >>> float(Constant(0.5)(1000))
@@ -88,7 +109,8 @@ class Linear(Schedule):
     """0 until `start`, then up by `rate` at each step, at most `cap`.
 
     Example:
-        >>> Linear(rate=1 / 100, start=50)([0, 75, 1000]).numpy()
+        >>> import numpy as np
+        >>> Linear(rate=1 / 100, start=50)(np.array([0, 75, 1000])).numpy()
         array([0.  , 0.25, 1.  ], dtype=float32)
     """
 
@@ -106,7 +128,8 @@ class Sigmoid(Schedule):
     """cap / (1 + exp(−rate · (step − midpoint))), as in Bowman et al. 2016, figure 2.
 
     Example:
-        >>> Sigmoid(rate=0.1, midpoint=100)([0, 100, 200]).numpy().round(3)
+        >>> import numpy as np
+        >>> Sigmoid(rate=0.1, midpoint=100)(np.array([0, 100, 200])).numpy().round(3)
         array([0. , 0.5, 1. ], dtype=float32)
     """
 
@@ -121,10 +144,11 @@ class Sigmoid(Schedule):
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine wave from 0 at `start` up to `cap`, `steps` steps later.
+    """Half a cosine wave from 0 at `start` up to `cap`, reached after `steps` steps.
 
     Example:
-        >>> Cosine(steps=100)([0, 50, 100]).numpy().round(3)
+        >>> import numpy as np
+        >>> Cosine(steps=100)(np.array([0, 50, 100])).numpy().round(3)
         array([0. , 0.5, 1. ], dtype=float32)
     """
 
@@ -155,7 +179,8 @@ class Cyclical(Schedule):
         cap: weight at the end of each ramp.
 
     Example:
-        >>> Cyclical(period=100)([0, 25, 75, 100, 1000]).numpy()
+        >>> import numpy as np
+        >>> Cyclical(period=100)(np.array([0, 25, 75, 100, 1000])).numpy()
         array([0. , 0.5, 1. , 0. , 1. ], dtype=float32)
     """
 
@@ -167,6 +192,7 @@ class Cyclical(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_at_least(self.period, 1, "Cyclical(period)")
+        check_whole(self.cycles, 0, "Cyclical(cycles)")
         if not 0 < self.ramp <= 1:
             raise ValueError(f"Cyclical(ramp) must lie in (0, 1]; got {self.ramp}")
 
@@ -204,7 +230,7 @@ class QualityGate(Schedule):
     cap: float = 1.0
     waits: ClassVar[bool] = True
 
-    def opened_at(self, opened_at: Steps, step: Steps, mse: Array) -> Steps:
+    def opened_at(self, opened_at: Steps, step: Steps, mse: float | Array) -> Steps:
         good_enough = ops.logical_and(opened_at < 0, mse < self.mse)
         return ops.where(good_enough, step, opened_at)
 
@@ -213,7 +239,7 @@ class QualityGate(Schedule):
 
 
 def get(kl_weight: float | Schedule) -> Schedule:
-    """Make a schedule of a plain number; return a schedule as it is.
+    """Turn a plain number into a `Constant`; return a schedule unchanged.
 
     Raises:
         ValueError: if it is neither, or if the number is negative.
@@ -225,8 +251,8 @@ def get(kl_weight: float | Schedule) -> Schedule:
     if isinstance(kl_weight, Schedule):
         return kl_weight
     if isinstance(kl_weight, Real) and not isinstance(kl_weight, bool):
-        return Constant(float(kl_weight))
+        return Constant(check_at_least(float(kl_weight), 0, "kl_weight"))
     raise ValueError(
         "kl_weight must be a number of at least 0 or a schedule such as "
-        f"Linear(rate=1e-3); got {kl_weight!r}"
+        f"Linear(rate=1e-3); got {kl_weight!r}{if_class(kl_weight)}"
     )

@@ -20,7 +20,7 @@ from vae_utils.runs import train
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What is left of one run: its settings, numbers on test images, and its record.
+    """What is kept of one run: the settings swept over, numbers on test images, and its record.
 
     Example:
         >>> SweepResult({"seed": 0}, {"elbo": -12.5}, {})
@@ -46,9 +46,9 @@ def sweep(
     """Train one model for each combination of settings, and measure it on test images.
 
     Each run is written to the folder as soon as it finishes. Repeat the call, even after it
-    was killed, and it continues where it stopped. Delete the folder after a change to the
-    package or to networks of your own: a run is known by its arguments only, and functions
-    by their names.
+    was killed, and it continues where it stopped (with `callbacks` left out or `[]`). Delete the
+    folder after a change to the package or to networks of your own: a run is known by its
+    arguments only, and functions by their names.
 
     The runs are joblib's tasks: processes on this machine, or whatever
     `joblib.parallel_config` says, such as a Dask cluster. Both give the same bits as
@@ -59,13 +59,13 @@ def sweep(
             must be importable from a module.
         over: names of arguments of `train` -> lists of their values.
         folder: where finished runs are kept.
-        test: number of test images to summarise.
+        test: how many of the test images, the first ones, to measure on.
         jobs: runs at a time; −1 stands for one on each core, or all that a cluster has.
         fixed: further arguments of `train`, the same for all runs.
 
     Returns:
         A list of `SweepResult`, in the order of scikit-learn's `ParameterGrid`: the
-        last name in the alphabet changes fastest.
+        alphabetically last name changes fastest.
 
     Raises:
         ValueError: on an empty grid, on a setting that is both fixed and swept
