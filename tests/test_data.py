@@ -155,7 +155,7 @@ def test_a_damaged_file_in_a_named_folder_is_an_error_that_names_it(tmp_path, da
         with pytest.raises(ValueError, match="is damaged") as caught:
             load_images(source, path.parent)
         assert str(path) in str(caught.value)
-        assert "VAE_DATA_DIR" in str(caught.value)
+        assert "folder must be" in str(caught.value)
 
 
 @damaged
@@ -351,7 +351,7 @@ def test_mnist_forced_by_the_environment_is_an_error_where_it_cannot_be_had(monk
         load_images()
 
 
-@pytest.mark.parametrize("name", ["cifar10", "MNIST", "digit", " "])
+@pytest.mark.parametrize("name", ["cifar10", "MNIST-M", "digit", " "])
 def test_unknown_sources_are_refused_with_the_known_ones(monkeypatch, name):
     with pytest.raises(ValueError, match="'auto', 'mnist', 'digits'"):
         load_images(name)
@@ -485,3 +485,28 @@ def test_bad_arrays_are_refused_with_the_reason(array, message):
 def test_images_cannot_be_exchanged():
     with pytest.raises(AttributeError):
         load_images(np.zeros((10, 4, 4))).train = None
+
+
+# ---- messages that say what to do ------------------------------------------------
+
+
+def test_the_name_of_a_source_may_be_in_capitals():
+    assert load_images("Digits").name == "digits"
+
+
+def test_a_bad_folder_is_called_as_it_was_given(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="folder must be a folder that"):
+        load_images("mnist", tmp_path)
+    monkeypatch.setenv("VAE_DATA_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="VAE_DATA_DIR must be a folder that"):
+        load_images("mnist")
+
+
+def test_images_with_labels_are_told_apart_from_images():
+    images, labels = np.zeros((10, 4, 4)), np.zeros(10)
+    with pytest.raises(ValueError, match="one array, without labels; got a tuple of 2"):
+        load_images((images, labels))
+    with pytest.raises(ValueError, match="one shape"):
+        load_images([images[0], images[0, :3]])
+    with pytest.raises(ValueError, match=".train or .test"):
+        load_images(load_images(images))

@@ -366,7 +366,7 @@ def test_linear_probe_refuses_bad_images_and_missing_labels():
     labels = np.arange(300) % 2
     with pytest.raises(ValueError, match="images must"):
         linear_probe(vae, IMAGES * 255, labels, IMAGES, labels)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="train_labels must be 300, one per image; got 10"):
         linear_probe(vae, IMAGES, labels[:10], IMAGES, labels)
 
 

@@ -543,3 +543,53 @@ class Step(Schedule):
 
     def __call__(self, step):
         return keras.ops.cast(step >= self.at, "float32")
+
+
+# ---- messages that say what to do ------------------------------------------------
+
+SLIPS = {
+    "no channel axis": (lambda x: x[..., 0], r"Give grey .* x\[\.\.\., np\.newaxis\]"),
+    "one image": (lambda x: x[0], r"Make a batch of one image with x\[np\.newaxis\]"),
+    "channels first": (lambda x: np.moveaxis(x, -1, 1), r"np\.moveaxis\(x, 1, -1\)"),
+    "0 to 255": (lambda x: 255 * x, r"values from [\d.e-]+ to [\d.]+\. Divide them by 255"),
+    "-1 to 1": (
+        lambda x: 2 * x - 1,
+        r"values from -[\d.]+ to [\d.]+\. Rescale them with \(images \+ 1\) / 2",
+    ),
+    "NaN": (lambda x: np.where(np.arange(8) == 3, np.nan, x.T).T, "NaN or infinity in 64 of the"),
+    "bytes": (lambda x: (255 * x).astype("uint8"), "uint8. .*by images / 255"),
+}
+
+
+@pytest.mark.parametrize("slip, says", SLIPS.values(), ids=SLIPS)
+def test_the_message_names_the_remedy(make_vae, bars, slip, says):
+    with pytest.raises(ValueError, match=says):
+        compiled(make_vae()).fit(slip(bars[:8]), verbose=0)
+
+
+def test_the_remedy_for_bytes_in_a_dataset_works(make_vae, bars):
+    vae, dataset = compiled(make_vae()), as_dataset((255 * bars).astype("uint8"))
+    with pytest.raises(ValueError, match="dataset.map"):
+        vae.fit(dataset, verbose=0)
+    vae.fit(dataset.map(lambda images: images / 255), verbose=0)
+
+
+def test_a_bad_dataset_is_refused_without_a_foreign_traceback(make_vae, bars, capfd):
+    with pytest.raises(ValueError, match="Divide"):
+        compiled(make_vae()).fit(as_dataset(255 * bars), verbose=0)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("form", [as_array, as_tensor], ids=["array", "tensor"])
+def test_a_call_checks_the_range(make_vae, bars, form):
+    vae = make_vae()
+    with pytest.raises(ValueError, match="Divide"):
+        vae(form(255 * bars))
+    np.testing.assert_allclose(vae(form(bars)), vae.reconstruct(bars), atol=1e-6)
+
+
+def test_a_probe_without_labels_says_so(make_vae, bars):
+    with pytest.raises(ValueError, match="train_labels must be 64, one per image; got none"):
+        vu.linear_probe(make_vae(), bars, None, bars, None)
+    with pytest.raises(ValueError, match="test_labels must be 64, one per image; got 3"):
+        vu.linear_probe(make_vae(), bars, np.arange(64) % 2, bars, [0, 1, 2])

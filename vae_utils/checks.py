@@ -29,22 +29,44 @@ def check_images(
     wanted = f"(n, {', '.join(map(str, sides))})"
     fits = images.ndim == 4 and (image_shape is None or images.shape[1:] == tuple(image_shape))
     if not fits:
-        raise ValueError(f"{name} must have shape {wanted}; got {images.shape}")
+        hint = _shape_hint(images.shape, image_shape, name)
+        raise ValueError(f"{name} must have shape {wanted}; got {images.shape}{hint}")
     if len(images) == 0:
         raise ValueError(f"{name} must hold at least one image; got none")
     if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(
-            f"{name} must be floats in [0, 1]; got {images.dtype}. load_images(array) converts "
-            "bytes from 0 to 255; make other whole numbers bytes with array.astype('uint8')"
-        )
+        raise ValueError(f"{name} must be floats in [0, 1]; got {images.dtype}{floats_hint()}")
+    bad = int(np.count_nonzero(~np.isfinite(images)))
+    if bad:
+        raise ValueError(f"{name} must lie in [0, 1]; got NaN or infinity in {bad} of the pixels")
     low, high = float(images.min()), float(images.max())
-    # NaN compares false with everything, so it ends up here as well.
-    if not (low >= 0 and high <= 1):
-        hint = "; divide by 255 first?" if 1 < high <= 255 and low >= 0 else ""
-        raise ValueError(
-            f"{name} must lie in [0, 1] without NaN; got values from {low} to {high}{hint}"
-        )
+    if low < 0 or high > 1:
+        hint = ""
+        if 0 <= low and 1 < high <= 255:
+            hint = ". Divide them by 255?"
+        elif -1 <= low < 0 and high <= 1:
+            hint = ". Rescale them with (images + 1) / 2?"
+        raise ValueError(f"{name} must lie in [0, 1]; got values from {low:g} to {high:g}{hint}")
     return images.astype("float32", copy=False)
+
+
+def floats_hint() -> str:
+    """Return what to add to a message where whole numbers came in place of floats."""
+    return (
+        ". Bytes from 0 to 255 become such floats by images / 255, "
+        "in a dataset by dataset.map(lambda images: images / 255)"
+    )
+
+
+def _shape_hint(shape, image_shape, name):
+    """Return what to add to a message where a wrong shape can be one of three usual slips."""
+    fits = (lambda sides: True) if image_shape is None else tuple(image_shape).__eq__
+    if len(shape) == 3 and fits((*shape[1:], 1)):
+        return f". Give grey images a channel axis with {name}[..., np.newaxis]"
+    if len(shape) == 3 and image_shape is not None and fits(shape):
+        return f". Make a batch of one image with {name}[np.newaxis]"
+    if len(shape) == 4 and fits((*shape[2:], shape[1])):
+        return f". Put the channels last with np.moveaxis({name}, 1, -1)"
+    return ""
 
 
 def refuse_split(images: Any, name: str) -> None:

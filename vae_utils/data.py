@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from vae_utils.checks import check_images
+from vae_utils.checks import check_images, refuse_split
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 # SHA-256 of each array's bytes in C order, whatever file it came in. The images
@@ -98,13 +98,14 @@ def load_images(source: str | np.ndarray | None = None, folder: str | Path | Non
     if source is not None and not isinstance(source, str):
         images = _own(source)
     else:
-        source = source or os.environ.get("VAE_DATASET") or "auto"
+        source = (source or os.environ.get("VAE_DATASET") or "auto").lower()
         if source not in SOURCES:
             raise ValueError(
                 f"source (or VAE_DATASET) must be one of {SOURCES}, or an array; got {source!r}"
             )
+        named_by = "folder" if folder else "VAE_DATA_DIR"
         folder = folder or os.environ.get("VAE_DATA_DIR")
-        images = _digits("as asked for") if source == "digits" else _mnist(source, folder)
+        images = _digits("as asked for") if source == "digits" else _mnist(source, folder, named_by)
     print(images)
     return images
 
@@ -112,7 +113,7 @@ def load_images(source: str | np.ndarray | None = None, folder: str | Path | Non
 # ---- MNIST -------------------------------------------------------------------
 
 
-def _mnist(source, folder):
+def _mnist(source, folder, named_by):
     if folder:
         # A folder was named, so nothing else will do.
         path = Path(folder).expanduser().resolve() / "mnist.npz"
@@ -120,7 +121,7 @@ def _mnist(source, folder):
             return _mnist_images(_read_mnist(path), f"from {folder}")
         except _Unavailable as error:
             raise ValueError(
-                f"{error}. VAE_DATA_DIR must be a folder that holds a good mnist.npz"
+                f"{error}. {named_by} must be a folder that holds a good mnist.npz"
             ) from None
     reasons = []
     for place, origin in ((_from_cache, "from the Keras cache"), (_from_network, "downloaded")):
@@ -259,7 +260,16 @@ def _placed(digit, rng):
 
 
 def _own(array):
-    array = np.asarray(array)
+    refuse_split(array, "the array of images")
+    if isinstance(array, (tuple, dict)):
+        raise ValueError(
+            f"images of your own must be one array, without labels; got a {type(array).__name__} "
+            f"of {len(array)}"
+        )
+    try:
+        array = np.asarray(array)
+    except ValueError:
+        raise ValueError("images of your own must all have one shape") from None
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.dtype == np.uint8:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vae_utils.checks import check_images, check_whole, refuse_split
+from vae_utils.checks import check_images, check_whole, floats_hint, refuse_split
 
 NOT_THE_IMAGES = (
     "the target of a VAE is its input: fit(images), or fit(images, images). Other targets, "
@@ -42,7 +42,10 @@ def only_part(x: Any, name: str = "images") -> Any:
 
 
 def images_of(batch: Any, image_shape: tuple[int, ...]) -> tf.Tensor:
-    """Return the images of a batch that Keras hands to a step, checked by shape and type."""
+    """Return the images of a batch that Keras hands to a step, checked by shape and type.
+
+    Outside of compiled programs, as in `vae(images)`, their range is checked, too.
+    """
     images, _, weights = keras.utils.unpack_x_y_sample_weight(batch)
     refuse_weights(weights)
     images = only_part(images)
@@ -50,9 +53,17 @@ def images_of(batch: Any, image_shape: tuple[int, ...]) -> tf.Tensor:
     if not wanted.is_compatible_with(images.shape):
         raise ValueError(f"images must have shape {('n', *image_shape)}; got {images.shape}")
     if not keras.backend.is_float_dtype(images.dtype):
-        raise ValueError(f"images must be floats in [0, 1]; got {images.dtype}")
+        got = keras.backend.standardize_dtype(images.dtype)
+        raise ValueError(f"images must be floats in [0, 1]; got {got}{floats_hint()}")
+    if tf.executing_eagerly() and not isinstance(images, keras.KerasTensor):
+        check_images(np.asarray(keras.ops.cast(images, "float32")), image_shape)
     # A dataset may not have known its shape; from here on, it is known.
     return tf.ensure_shape(images, wanted)
+
+
+def _in_numpy_types(tensor: tf.Tensor) -> tf.Tensor:
+    """Return the tensor in a type that NumPy has, which has no bfloat16."""
+    return tf.cast(tensor, "float32") if tensor.dtype == "bfloat16" else tensor
 
 
 def _check_batch(batch, image_shape):
@@ -127,20 +138,17 @@ def _with_first_batch_checked(dataset, image_shape, errors):
         try:
             _check_batch(tf.nest.pack_sequence_as(structure, arrays), image_shape)
         except ValueError as error:
+            # Raised here, it would be logged with TensorFlow's own traceback, before the message.
             errors.append(error)
-            raise
+            return False
         return True
 
-    def in_numpy(tensor):
-        # NumPy has no bfloat16.
-        return tf.cast(tensor, "float32") if tensor.dtype == "bfloat16" else tensor
-
     def check(number, batch):
-        flat = [in_numpy(tensor) for tensor in tf.nest.flatten(batch)]
+        flat = [_in_numpy_types(tensor) for tensor in tf.nest.flatten(batch)]
         good = tf.cond(
             number == 0, lambda: tf.numpy_function(look, flat, tf.bool), lambda: tf.constant(True)
         )
-        with tf.control_dependencies([good]):
+        with tf.control_dependencies([tf.debugging.Assert(good, ["the first batch"])]):
             return tf.nest.map_structure(tf.identity, batch)
 
     return dataset.enumerate().map(check)
