@@ -13,7 +13,7 @@ GOOD = np.full((2, 4, 4, 1), 0.5, "float32")
     [
         (GOOD[0], r"shape \(n, height, width, channels\).*\(4, 4, 1\)"),
         (GOOD[:0], "at least one image"),
-        ((GOOD * 255).astype("uint8"), "floats in .*uint8.*load_images"),
+        ((GOOD * 255).astype("uint8"), "floats in .*uint8.*images / 255"),
         (GOOD > 0, "floats in .*bool"),
         (GOOD * 255, "127.5"),
         (-GOOD, r"\[0, 1\]"),
