@@ -506,6 +506,8 @@ def test_images_with_labels_are_told_apart_from_images():
     images, labels = np.zeros((10, 4, 4)), np.zeros(10)
     with pytest.raises(ValueError, match="one array, without labels; got a tuple of 2"):
         load_images((images, labels))
+    with pytest.raises(ValueError, match="no labels either; got ndarray"):
+        load_images(images, labels)
     with pytest.raises(ValueError, match="one shape"):
         load_images([images[0], images[0, :3]])
     with pytest.raises(ValueError, match=".train or .test"):

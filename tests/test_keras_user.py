@@ -556,7 +556,7 @@ SLIPS = {
         lambda x: 2 * x - 1,
         r"values from -[\d.]+ to [\d.]+\. Rescale them with \(images \+ 1\) / 2",
     ),
-    "NaN": (lambda x: np.where(np.arange(8) == 3, np.nan, x.T).T, "NaN or infinity in 64 of the"),
+    "NaN": (lambda x: np.where(np.arange(8) == 3, np.nan, x.T).T, "NaN or infinity in 64 pixels"),
     "bytes": (lambda x: (255 * x).astype("uint8"), "uint8. .*by images / 255"),
 }
 
@@ -585,6 +585,8 @@ def test_a_call_checks_the_range(make_vae, bars, form):
     vae = make_vae()
     with pytest.raises(ValueError, match="Divide"):
         vae(form(255 * bars))
+    with pytest.raises(ValueError, match=r"shape \(n, 8, 8, 1\); got \(8, 8, 1\). Make a batch"):
+        vae(form(bars[0]))
     np.testing.assert_allclose(vae(form(bars)), vae.reconstruct(bars), atol=1e-6)
 
 

@@ -3,11 +3,18 @@
 All take the value first, then what it must be, then the name that the message calls it by.
 """
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
 import keras
 import numpy as np
+
+# Of whole numbers in place of floats.
+FLOATS_HINT = (
+    "Bytes from 0 to 255 become such floats by images / 255, in a dataset by "
+    "dataset.map(lambda images: images / 255); load_images(array) does it, too"
+)
 
 
 def check_images(
@@ -25,21 +32,19 @@ def check_images(
     """
     refuse_split(images, name)
     images = np.asarray(images)
-    sides = ("height", "width", "channels") if image_shape is None else image_shape
-    wanted = f"(n, {', '.join(map(str, sides))})"
     fits = images.ndim == 4 and (image_shape is None or images.shape[1:] == tuple(image_shape))
     if not fits:
-        hint = _shape_hint(images.shape, image_shape, name)
-        raise ValueError(f"{name} must have shape {wanted}; got {images.shape}{hint}")
+        raise ValueError(wrong_shape(images.shape, image_shape, name))
     if len(images) == 0:
         raise ValueError(f"{name} must hold at least one image; got none")
     if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"{name} must be floats in [0, 1]; got {images.dtype}{floats_hint()}")
-    bad = int(np.count_nonzero(~np.isfinite(images)))
-    if bad:
-        raise ValueError(f"{name} must lie in [0, 1]; got NaN or infinity in {bad} of the pixels")
+        raise ValueError(f"{name} must be floats in [0, 1]; got {images.dtype}. {FLOATS_HINT}")
     low, high = float(images.min()), float(images.max())
-    if low < 0 or high > 1:
+    # NaN compares false with everything, so it ends up here as well.
+    if not (low >= 0 and high <= 1):
+        bad = np.count_nonzero(~np.isfinite(images))
+        if bad:
+            raise ValueError(f"{name} must lie in [0, 1]; got NaN or infinity in {bad} pixels")
         hint = ""
         if 0 <= low and 1 < high <= 255:
             hint = ". Divide them by 255?"
@@ -49,16 +54,14 @@ def check_images(
     return images.astype("float32", copy=False)
 
 
-def floats_hint() -> str:
-    """Return what to add to a message where whole numbers came in place of floats."""
-    return (
-        ". Bytes from 0 to 255 become such floats by images / 255, "
-        "in a dataset by dataset.map(lambda images: images / 255)"
-    )
+def wrong_shape(shape: Sequence[int], image_shape: tuple[int, ...] | None, name: str) -> str:
+    """Return the message on a wrong shape, with the remedy if it can be one of three slips."""
+    sides = ("height", "width", "channels") if image_shape is None else image_shape
+    wanted = f"(n, {', '.join(map(str, sides))})"
+    return f"{name} must have shape {wanted}; got {shape}{_shape_hint(shape, image_shape, name)}"
 
 
 def _shape_hint(shape, image_shape, name):
-    """Return what to add to a message where a wrong shape can be one of three usual slips."""
     fits = (lambda sides: True) if image_shape is None else tuple(image_shape).__eq__
     if len(shape) == 3 and fits((*shape[1:], 1)):
         return f". Give grey images a channel axis with {name}[..., np.newaxis]"

@@ -86,8 +86,8 @@ def load_images(source: str | np.ndarray | None = None, folder: str | Path | Non
             variable `VAE_DATA_DIR`.
 
     Raises:
-        ValueError: on an unknown source, a bad array, a folder without a good
-            `mnist.npz`, or if "mnist" is asked for and not to be found.
+        ValueError: on an unknown source, a bad array, an array and a folder, a folder without
+            a good `mnist.npz`, or if "mnist" is asked for and not to be found.
 
     Example:
         >>> images = load_images(np.zeros((900, 20, 28, 3), "uint8"))
@@ -96,6 +96,11 @@ def load_images(source: str | np.ndarray | None = None, folder: str | Path | Non
         (810, 20, 28, 3)
     """
     if source is not None and not isinstance(source, str):
+        if folder is not None:
+            raise ValueError(
+                "folder is where MNIST lies; with an array of your own there is none, and no "
+                f"labels either; got {type(folder).__name__}"
+            )
         images = _own(source)
     else:
         source = (source or os.environ.get("VAE_DATASET") or "auto").lower()

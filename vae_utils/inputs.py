@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vae_utils.checks import check_images, check_whole, floats_hint, refuse_split
+from vae_utils.checks import FLOATS_HINT, check_images, check_whole, refuse_split, wrong_shape
 
 NOT_THE_IMAGES = (
     "the target of a VAE is its input: fit(images), or fit(images, images). Other targets, "
@@ -51,19 +51,14 @@ def images_of(batch: Any, image_shape: tuple[int, ...]) -> tf.Tensor:
     images = only_part(images)
     wanted = tf.TensorShape((None, *image_shape))
     if not wanted.is_compatible_with(images.shape):
-        raise ValueError(f"images must have shape {('n', *image_shape)}; got {images.shape}")
+        raise ValueError(wrong_shape(tuple(images.shape), image_shape, "images"))
     if not keras.backend.is_float_dtype(images.dtype):
         got = keras.backend.standardize_dtype(images.dtype)
-        raise ValueError(f"images must be floats in [0, 1]; got {got}{floats_hint()}")
+        raise ValueError(f"images must be floats in [0, 1]; got {got}. {FLOATS_HINT}")
     if tf.executing_eagerly() and not isinstance(images, keras.KerasTensor):
         check_images(np.asarray(keras.ops.cast(images, "float32")), image_shape)
     # A dataset may not have known its shape; from here on, it is known.
     return tf.ensure_shape(images, wanted)
-
-
-def _in_numpy_types(tensor: tf.Tensor) -> tf.Tensor:
-    """Return the tensor in a type that NumPy has, which has no bfloat16."""
-    return tf.cast(tensor, "float32") if tensor.dtype == "bfloat16" else tensor
 
 
 def _check_batch(batch, image_shape):
@@ -143,8 +138,12 @@ def _with_first_batch_checked(dataset, image_shape, errors):
             return False
         return True
 
+    def in_numpy(tensor):
+        # NumPy has no bfloat16.
+        return tf.cast(tensor, "float32") if tensor.dtype == "bfloat16" else tensor
+
     def check(number, batch):
-        flat = [_in_numpy_types(tensor) for tensor in tf.nest.flatten(batch)]
+        flat = [in_numpy(tensor) for tensor in tf.nest.flatten(batch)]
         good = tf.cond(
             number == 0, lambda: tf.numpy_function(look, flat, tf.bool), lambda: tf.constant(True)
         )
