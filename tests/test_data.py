@@ -347,7 +347,7 @@ def test_the_environment_forces_a_source(tmp_path, monkeypatch):
 
 def test_mnist_forced_by_the_environment_is_an_error_where_it_cannot_be_had(monkeypatch):
     monkeypatch.setenv("VAE_DATASET", "mnist")
-    with pytest.raises(ValueError, match="MNIST was not found"):
+    with pytest.raises(ValueError, match='MNIST was not found.*folder=.*VAE_DATA_DIR.*"digits"'):
         load_images()
 
 
@@ -475,11 +475,18 @@ def test_two_images_are_enough():
         (np.full((5, 4, 4), -0.1), r"\[0, 1\]"),
         (np.zeros((5, 4, 4), int), "int64"),
         (np.zeros((5, 4, 4), bool), "bool"),
+        (np.zeros((5, 3, 20, 28)), r"channels last, but has shape \(5, 3, 20, 28\).*np.moveaxis"),
+        (np.zeros((5, 1, 20, 28)), r"np.moveaxis\(images, 1, -1\)"),
     ],
 )
 def test_bad_arrays_are_refused_with_the_reason(array, message):
     with pytest.raises(ValueError, match=message):
         load_images(array)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 20, 3), (5, 3, 1, 1), (5, 1, 28, 4), (5, 28, 28, 8)])
+def test_low_images_and_many_channels_are_not_taken_for_channels_first(shape):
+    assert load_images(np.zeros(shape)).train.shape == (4, *shape[1:])
 
 
 def test_images_cannot_be_exchanged():

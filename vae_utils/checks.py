@@ -42,9 +42,12 @@ def check_images(
     low, high = float(images.min()), float(images.max())
     # NaN compares false with everything, so it ends up here as well.
     if not (low >= 0 and high <= 1):
-        bad = np.count_nonzero(~np.isfinite(images))
-        if bad:
-            raise ValueError(f"{name} must lie in [0, 1]; got NaN or infinity in {bad} pixels")
+        bad = np.argwhere(~np.isfinite(images))
+        if len(bad):
+            raise ValueError(
+                f"{name} must lie in [0, 1]; got NaN or infinity in {len(bad)} pixels, "
+                f"the first in {name}[{bad[0][0]}]"
+            )
         hint = ""
         if 0 <= low and 1 < high <= 255:
             hint = ". Divide them by 255?"

@@ -136,7 +136,10 @@ def _mnist(source, folder, named_by):
             reasons.append(str(error))
     why = "; ".join(reasons)
     if source == "mnist":
-        raise ValueError(f"MNIST was not found: {why}. Name a folder with VAE_DATA_DIR")
+        raise ValueError(
+            f"MNIST was not found: {why}. Name a folder that holds mnist.npz, with folder= or "
+            'VAE_DATA_DIR, or take the digits that need no network: "digits"'
+        )
     return _digits(f"because MNIST was not found: {why}")
 
 
@@ -277,6 +280,11 @@ def _own(array):
         raise ValueError("images of your own must all have one shape") from None
     if array.ndim == 3:
         array = array[..., np.newaxis]
+    if array.ndim == 4 and array.shape[1] in (1, 3) and min(array.shape[2:]) > 4:
+        raise ValueError(
+            f"the array of images must have its channels last, but has shape {array.shape}. Put "
+            "them last with np.moveaxis(images, 1, -1)"
+        )
     if array.dtype == np.uint8:
         array = array / np.float32(255)
     array = check_images(array, name="the array of images")

@@ -288,7 +288,10 @@ def linear_probe(
     for labels, images, name in ((train_labels, train, "train"), (test_labels, test, "test")):
         if labels is None or len(labels) != len(images):
             got = "none" if labels is None else len(labels)
-            raise ValueError(f"{name}_labels must be {len(images)}, one per image; got {got}")
+            raise ValueError(
+                f"{name}_labels must be {len(images)}, one per image; got {got}. (load_images has "
+                "labels for MNIST and the digits, none for your own array)"
+            )
     classifier = LogisticRegression(max_iter=300)
     classifier.fit(vae.encode(train)[0], train_labels)
     return float(classifier.score(vae.encode(test)[0], test_labels))
