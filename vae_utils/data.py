@@ -231,17 +231,29 @@ def _to_unit(pixels):
 TRAIN_COPIES, TEST_COPIES = 20, 10
 
 
+def digit_rows() -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+    """Choose which of scikit-learn's digits are drawn for training and testing, in which order.
+
+    Returns:
+        rows for training, rows for testing, and the random numbers as they are after that: each
+        training image takes three of them, then each test image.
+    """
+    count = len(load_digits().target)
+    rng = np.random.default_rng(0)
+    order = rng.permutation(count)
+    # Split before making copies, so that no test digit was seen in training.
+    test, train = order[: count // 5], order[count // 5 :]
+    train_rows, test_rows = np.repeat(train, TRAIN_COPIES), np.repeat(test, TEST_COPIES)
+    rng.shuffle(train_rows)
+    rng.shuffle(test_rows)
+    return train_rows, test_rows, rng
+
+
 def _digits(why):
     """Draw scikit-learn's 8×8 digits like MNIST's: 20×20 pixels within 28×28."""
     small, labels = load_digits(return_X_y=True)
     small = small.reshape(-1, 8, 8) / 16.0
-    rng = np.random.default_rng(0)
-    order = rng.permutation(len(small))
-    # Split before making copies, so that no test digit was seen in training.
-    test, train = order[: len(order) // 5], order[len(order) // 5 :]
-    train_rows, test_rows = np.repeat(train, TRAIN_COPIES), np.repeat(test, TEST_COPIES)
-    rng.shuffle(train_rows)
-    rng.shuffle(test_rows)
+    train_rows, test_rows, rng = digit_rows()
     return Images(
         np.stack([_placed(small[row], rng) for row in train_rows]),
         np.stack([_placed(small[row], rng) for row in test_rows]),

@@ -1,0 +1,478 @@
+"use strict";
+
+// The part of a page that trains a VAE: `<div data-live-vae>`; or, without dials, with two presets
+// beside one another: `<div data-live-vae="compact" data-models="constant annealed">`.
+
+const CHARTS = {
+  weight: { title: "KL weight", unit: "", range: fromZero },
+  kl: { title: "KL", unit: "in nats", range: fromZero },
+  error: { title: "Error", unit: "(mean image: 1)", range: () => [0, 1.2] },
+  elbo: { title: "ELBO", unit: "in nats", range: aroundTheEnd },
+};
+const LETTERS = ["a", "b"];
+const FEW = 0.15; // ReLUs that answer: below this share, a word of warning
+const WATCH = 60; // milliseconds from one look to the next: slow enough to follow
+const EARLIER_RUNS = 12; // that are drawn behind the current one
+
+let created = 0;
+
+/** One component: its dials, its worker, its pictures. */
+class LiveVAE {
+  constructor(element) {
+    this.element = element;
+    this.name = `live-${(created += 1)}`;
+    this.compact = element.dataset.liveVae === "compact";
+    this.runs = []; // earlier ones and the last: {settings, looks}
+    this.current = []; // those that are shown: two beside one another, one, or none yet
+    this.id = 0; // of the training: what an older one still sends is ignored
+    element.replaceChildren(fromHTML(this.compact ? compactPage() : wholePage(this.name)));
+    this.charts = Object.fromEntries(
+      Object.entries(CHARTS).map(([name, options]) => [name, new Chart(options)]),
+    );
+    this.find(".live-charts").append(...Object.values(this.charts).map((chart) => chart.element));
+    if (!this.compact) {
+      this.dials = new Dials(this.find(".live-dials"), () => this.dialsChanged());
+      const asked = fromAddress(location.hash);
+      this.use(asked ?? { settings: presetSettings("constant"), beside: "" });
+      if (asked) element.scrollIntoView();
+    }
+    this.setState("idle");
+    this.showModels(this.chosen());
+    this.listen();
+    whenSeen(element, () => this.ready());
+  }
+
+  find(selector) {
+    return this.element.querySelector(selector);
+  }
+
+  // ---- what is to be trained -------------------------------------------------
+
+  /** The settings of each model that Train would train. */
+  chosen() {
+    if (this.compact) {
+      // Another seed each time: it may have been luck.
+      const names = this.element.dataset.models.split(" ");
+      return names.map((name) => presetSettings(name, this.id));
+    }
+    const settings = this.dials.read();
+    const beside = this.find("[name=beside]").value;
+    return beside ? [settings, presetSettings(beside, settings.seed)] : [settings];
+  }
+
+  /** Put settings into the dials. */
+  use({ settings, beside }) {
+    this.dials.write(settings);
+    this.find("[name=beside]").value = beside;
+    this.dialsChanged();
+  }
+
+  dialsChanged() {
+    const preset = presetOf(this.dials.read());
+    for (const button of this.element.querySelectorAll("[data-preset]")) {
+      button.setAttribute("aria-pressed", button.dataset.preset === preset);
+    }
+    this.find(".live-look-for").textContent = preset
+      ? PRESETS[preset].text
+      : "Settings of your own. Press Train, and compare with an earlier run.";
+    this.find(".live-pending").hidden = !["training", "paused"].includes(this.state);
+  }
+
+  // ---- training --------------------------------------------------------------
+
+  /** Start the worker, and let it draw the images. */
+  ready() {
+    if (this.worker) return;
+    const code = new Blob([LIVE_WORKER], { type: "text/javascript" });
+    try {
+      this.worker = new Worker(URL.createObjectURL(code));
+    } catch (error) {
+      this.fail(`This browser starts no worker here (${error.message}).`);
+      return;
+    }
+    this.worker.onmessage = ({ data }) => this.hear(data);
+    this.worker.onerror = (event) => this.fail(`The training stopped: ${event.message}.`);
+    this.worker.postMessage({ type: "digits", digits: LIVE_DIGITS });
+  }
+
+  tell(type, more = {}) {
+    this.worker?.postMessage({ type, ...more });
+  }
+
+  train({ paused = false } = {}) {
+    this.ready();
+    if (!this.worker) return;
+    this.keepCurrent();
+    const settings = this.chosen();
+    this.id += 1;
+    this.steps = Math.max(...settings.map(stepsOf));
+    this.current = settings.map((one) => ({ settings: one, looks: [] }));
+    this.follow();
+    this.showModels(settings);
+    if (!this.compact) {
+      history.replaceState(null, "", toAddress(settings[0], this.find("[name=beside]").value));
+    }
+    const pace = this.find("[name=speed]")?.value === "fast" ? 0 : WATCH;
+    const engine = settings.map((one) => ({ ...one, learningRate: one["learning-rate"] }));
+    const plain = this.element.dataset.kernels === "plain";
+    this.setState("training");
+    this.announce("");
+    this.find(".live-status").textContent = "Training.";
+    this.tell("train", { id: this.id, settings: engine, steps: this.steps, pace, plain });
+    if (paused) this.pause();
+  }
+
+  pause() {
+    this.tell("pause");
+    this.setState("paused");
+    this.describe();
+  }
+
+  resume() {
+    this.setState("training");
+    this.tell("resume");
+  }
+
+  step() {
+    if (this.state === "training") this.pause();
+    else if (this.state !== "paused") this.train({ paused: true });
+    this.tell("step");
+  }
+
+  /** Forget the run that has begun; earlier ones stay. */
+  reset() {
+    this.tell("stop");
+    this.id += 1;
+    this.current = [];
+    this.follow();
+    this.setState("idle");
+    this.showModels(this.chosen());
+    this.find(".live-status").textContent = "Back at the start.";
+  }
+
+  /** Put the runs that are shown among all runs, once they have begun. */
+  keepCurrent() {
+    const begun = ({ looks }) => looks.length > 1;
+    this.runs.push(...this.current.filter((run) => begun(run) && !this.runs.includes(run)));
+    this.listRuns();
+  }
+
+  hear(message) {
+    if (message.type === "ready") {
+      Object.assign(this, { shown: message.shown, labels: message.labels });
+      this.drawPictures();
+      return;
+    }
+    if (message.id !== this.id) return;
+    if (message.type === "look") this.see(message.models);
+    if (message.type === "done") this.finish();
+  }
+
+  see(models) {
+    models.forEach((look, i) => {
+      const { looks, settings } = this.current[i];
+      looks.push(look);
+      if (!Number.isFinite(look.elbo)) {
+        this.fail(`At step ${look.step}, the loss of "${describe(settings)}" is no longer a number: a lower learning rate?`);
+      }
+    });
+    this.dirty = true;
+    if (this.state !== "training") this.drawAll();
+    else if (!this.frame) this.frame = requestAnimationFrame(() => this.drawFrame());
+  }
+
+  drawFrame() {
+    this.frame = null;
+    const looks = this.current[0]?.looks.length ?? 0;
+    // Who wants little motion gets a new picture every hundred steps.
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (this.dirty && (!still || looks % 10 === 1 || this.state !== "training")) this.drawAll();
+  }
+
+  finish() {
+    this.setState("done");
+    this.drawAll();
+    this.describe();
+    this.keepCurrent();
+  }
+
+  fail(words) {
+    this.tell("stop");
+    this.id += 1;
+    this.setState("error");
+    this.announce(words);
+  }
+
+  // ---- words -----------------------------------------------------------------
+
+  setState(state) {
+    this.state = this.element.dataset.state = state;
+    const begun = state === "training" || state === "paused";
+    this.find("[data-action=train]").textContent = state === "idle" ? "Train" : "Train again";
+    const pause = this.find("[data-action=pause]");
+    pause.textContent = state === "paused" ? "Resume" : "Pause";
+    pause.disabled = !begun;
+    if (!this.compact) this.find("[name=weight]").disabled = !begun;
+    if (!begun && !this.compact) this.find(".live-pending").hidden = true;
+  }
+
+  /** Say something to all readers. */
+  announce(words) {
+    this.find(".live-message").textContent = words;
+  }
+
+  /** Put what is seen into words, for those who don't see it: at the end, and in a pause. */
+  describe() {
+    const lasts = this.current.map(({ looks, settings }) => [describe(settings), looks.at(-1)]);
+    if (lasts.some(([, look]) => !look)) return;
+    const words = lasts.map(([name, look]) => `${name}: ${inWords(look)}`);
+    const step = `Step ${lasts[0][1].step} of ${this.steps}.`;
+    this.find(".live-status").textContent = `${step} ${words.join(" ")}`;
+    for (const [name, chart] of Object.entries(this.charts)) {
+      const { title, unit } = CHARTS[name];
+      const ends = this.current.map(({ looks, settings }) => {
+        const [first, last] = [looks[0], looks.at(-1)].map((look) => say(look[name], DECIMALS[name]));
+        return `${describe(settings)}: from ${first} to ${last}`;
+      });
+      chart.describe(`${title} ${unit}: ${ends.join(". ")}.`);
+    }
+    lasts.forEach(([, look], i) => {
+      const model = this.model(i);
+      const idle = (k) => (look.active[k] ? "" : " (idle)");
+      const units = look.klPerUnit.map((kl, k) => `${say(kl, 2)}${idle(k)}`);
+      model.querySelector(".live-bars").setAttribute("aria-label", `KL per unit: ${units.join(", ")}`);
+    });
+  }
+
+  // ---- pictures --------------------------------------------------------------
+
+  model(i) {
+    return this.element.querySelectorAll("[data-model]")[i];
+  }
+
+  /** Make a panel for each model. */
+  showModels(settings) {
+    const panels = settings.map((one, i) => {
+      const panel = fromHTML(modelPanel(LETTERS[i], describe(one)));
+      panel.querySelector(".live-map").hidden = one.latent !== 2;
+      return panel;
+    });
+    const place = this.find(".live-models");
+    place.replaceChildren(...panels);
+    this.element.classList.toggle("live-two", panels.length > 1);
+    this.drawPictures();
+    this.drawCharts();
+  }
+
+  drawAll() {
+    this.dirty = false;
+    this.drawCharts();
+    this.drawPictures();
+  }
+
+  drawCharts() {
+    const steps = this.steps ?? STEPS;
+    const earlier = this.runs.filter((run) => !this.current.includes(run));
+    for (const [name, chart] of Object.entries(this.charts)) {
+      const line = (run, style) => ({ points: run.looks.map((look) => [look.step, look[name]]), style });
+      // The ELBO of another variance lies elsewhere altogether.
+      const variance = (this.current[0]?.settings ?? this.chosen()[0]).variance;
+      const behind = earlier
+        .slice(-EARLIER_RUNS)
+        .filter((run) => name !== "elbo" || run.settings.variance === variance);
+      chart.draw(
+        [
+          ...behind.map((run) => line(run, "earlier")),
+          ...this.current.map((run, i) => line(run, LETTERS[i])),
+        ],
+        steps,
+      );
+    }
+  }
+
+  drawPictures() {
+    const looks = this.current.map((run) => run.looks.at(-1));
+    const highest = Math.max(1, ...looks.flatMap((look) => look?.klPerUnit ?? []));
+    for (const [i, panel] of this.element.querySelectorAll("[data-model]").entries()) {
+      const canvas = (name) => panel.querySelector(`.live-${name} canvas`);
+      const look = looks[i];
+      const row = panel.clientWidth < 250 ? SHOWN / 2 : SHOWN;
+      const black = new Uint8Array(SHOWN * PIXELS);
+      drawImages(canvas("tests"), this.shown ?? black, SIDE, SHOWN, row);
+      panel.querySelector(".live-numbers").classList.toggle("live-unseen", !look);
+      if (!look) {
+        for (const name of ["reconstructions", "generated"]) {
+          drawImages(canvas(name), black, SIDE, SHOWN, row);
+        }
+        continue;
+      }
+      const { reconstructions, generated, codes } = look.pictures;
+      drawImages(canvas("reconstructions"), reconstructions, SIDE, SHOWN, row);
+      drawImages(canvas("generated"), generated, SIDE, SHOWN, row);
+      if (codes) drawMap(canvas("map"), codes, this.labels);
+      drawBars(panel.querySelector(".live-bars"), look.klPerUnit, look.active, Math.ceil(highest));
+      const active = look.active.filter(Boolean).length;
+      const numbers = { ...look, step: look.step, active };
+      for (const out of panel.querySelectorAll("[data-out]")) {
+        out.textContent = say(numbers[out.dataset.out], DECIMALS[out.dataset.out]);
+      }
+      panel.querySelector(".live-of").textContent = `of ${look.active.length}`;
+      const dead = panel.querySelector(".live-dead");
+      dead.hidden = look.alive >= FEW;
+      dead.textContent =
+        `Of the encoder's ReLUs, ${Math.round(100 * look.alive)} % answer to any test image. The ` +
+        "others are dead: they get no gradient. With none left, no KL weight could revive the model.";
+    }
+    const weight = this.find("[name=weight]");
+    if (weight && looks[0] && !this.byHand) weight.value = looks[0].weight;
+    if (weight && looks[0]) this.find(".live-weight output").textContent = say(Number(weight.value), 2);
+  }
+
+  // ---- the table of runs -----------------------------------------------------
+
+  rows() {
+    return this.runs.map(({ settings, looks }, i) => {
+      const look = looks.at(-1);
+      const active = look.active.filter(Boolean).length;
+      return { run: i + 1, name: describe(settings), ...settings, ...look, active };
+    });
+  }
+
+  listRuns() {
+    if (this.compact) return;
+    const body = this.find(".live-runs tbody");
+    body.replaceChildren(
+      ...this.rows().map((row, i) => {
+        const { settings } = this.runs[i];
+        const line = document.createElement("tr");
+        const link = document.createElement("a");
+        link.href = toAddress(settings);
+        link.textContent = row.name;
+        const numbers = Object.entries(DECIMALS).map(([name, digits]) => say(row[name], digits));
+        for (const cell of [row.run, link, row.seed, ...numbers]) {
+          const element = document.createElement("td");
+          element.append(cell);
+          line.append(element);
+        }
+        return line;
+      }),
+    );
+    this.find(".live-runs").hidden = this.runs.length === 0;
+  }
+
+  csv() {
+    const columns = [...Object.keys(BASE), "step", "weight", "kl", "active", "error", "elbo"];
+    const lines = this.rows().map((row) => columns.map((name) => row[name]).join(","));
+    return [columns.join(","), ...lines].join("\n") + "\n";
+  }
+
+  async copy() {
+    try {
+      await navigator.clipboard.writeText(this.csv());
+      this.announce("Copied.");
+    } catch {
+      getSelection().selectAllChildren(this.find(".live-runs table"));
+      this.announce("The table is selected: copy it with the keyboard.");
+    }
+  }
+
+  save() {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([this.csv()], { type: "text/csv" }));
+    link.download = "vae-runs.csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href));
+  }
+
+  clear() {
+    this.runs = [];
+    this.listRuns();
+    this.drawCharts();
+  }
+
+  // ---- what the reader does --------------------------------------------------
+
+  /** Turn the weight by hand from now on. */
+  takeWeight() {
+    this.byHand = true;
+    this.find("[data-action=follow]").hidden = false;
+    const value = Number(this.find("[name=weight]").value);
+    this.find(".live-weight output").textContent = say(value, 2);
+    this.tell("weight", { value });
+  }
+
+  /** Let the schedule turn it again. */
+  follow() {
+    this.byHand = false;
+    this.tell("weight", { value: null });
+    if (!this.compact) this.find("[data-action=follow]").hidden = true;
+  }
+
+  listen() {
+    const actions = {
+      train: () => this.train(),
+      pause: () => (this.state === "paused" ? this.resume() : this.pause()),
+      step: () => this.step(),
+      reset: () => this.reset(),
+      follow: () => this.follow(),
+      copy: () => this.copy(),
+      save: () => this.save(),
+      clear: () => this.clear(),
+    };
+    this.element.addEventListener("click", ({ target }) => {
+      const button = target.closest("button");
+      if (!button) return;
+      if (button.dataset.action) actions[button.dataset.action]();
+      if (button.dataset.preset) this.choosePreset(button.dataset.preset);
+    });
+    if (!this.compact) {
+      this.find("[name=weight]").addEventListener("input", () => this.takeWeight());
+      this.find("[name=beside]").addEventListener("change", () => this.dialsChanged());
+      addEventListener("hashchange", () => {
+        const asked = fromAddress(location.hash);
+        if (!asked) return;
+        this.use(asked);
+        this.element.scrollIntoView();
+      });
+    }
+    // A page that nobody sees rests; one that is left ends its worker.
+    document.addEventListener("visibilitychange", () => {
+      if (this.state === "training") this.tell(document.hidden ? "pause" : "resume");
+    });
+    addEventListener("pagehide", () => {
+      this.worker?.terminate();
+      this.worker = null;
+      this.id += 1;
+      if (["training", "paused"].includes(this.state)) this.setState("idle");
+    });
+  }
+
+  /** A preset's button trains it, as a reader expects of a button. */
+  choosePreset(name) {
+    const { seed } = this.dials.read();
+    this.use({ settings: presetSettings(name, seed), beside: PRESETS[name].beside ?? "" });
+    this.train();
+  }
+}
+
+/** The numbers of a look, as a sentence. */
+function inWords(look) {
+  const active = look.active.filter(Boolean).length;
+  return (
+    `KL ${say(look.kl, 2)} nats, ${active} of ${look.active.length} units active, ` +
+    `error ${say(look.error, 2)} of the mean image's, ELBO ${say(look.elbo, 1)} nats.`
+  );
+}
+
+/** Call back when an element comes into view and the page has time. */
+function whenSeen(element, then) {
+  const idle = globalThis.requestIdleCallback ?? ((call) => setTimeout(call, 200));
+  const observer = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    idle(then);
+  });
+  observer.observe(element);
+}
+
+for (const element of document.querySelectorAll("[data-live-vae]")) new LiveVAE(element);

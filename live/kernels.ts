@@ -1,0 +1,56 @@
+// The matrix product of `kernels.js` for WebAssembly with SIMD, in AssemblyScript.
+// `kernels-simd.js` holds what it compiles to, in base64: asc kernels.ts --optimize
+// --runtime stub --importMemory --noExportMemory --noAssert --enable simd
+
+// @ts-ignore: decorator
+@inline function add(sum: v128, a: usize, b: v128): v128 {
+  return f32x4.add(sum, f32x4.mul(v128.load32_splat(a), b));
+}
+
+// The sums of some rows and columns, one number at a time.
+function rest(
+  out: usize, a: usize, b: usize, inner: i32, line: usize, ai: usize, ap: usize,
+  firstRow: i32, rows: i32, firstByte: usize,
+): void {
+  for (let i = firstRow; i < rows; i++) {
+    for (let j = firstByte; j < line; j += 4) {
+      let sum: f32 = 0;
+      let left = a + <usize>i * ai, right = b + j;
+      for (let p = 0; p < inner; p++, left += ap, right += line) {
+        sum += load<f32>(left) * load<f32>(right);
+      }
+      store<f32>(out + <usize>i * line + j, sum);
+    }
+  }
+}
+
+// out (rows, cols) = A B. All are addresses; ai and ap count bytes.
+export function matmul(
+  out: usize, a: usize, b: usize, rows: i32, inner: i32, cols: i32, ai: usize, ap: usize,
+): void {
+  const line = <usize>cols << 2; // bytes of a row of B
+  const tiled = line & ~31;
+  let i = 0;
+  // Tiles of four rows by eight columns: eight sums of four numbers each, which stay in registers.
+  for (; i + 4 <= rows; i += 4) {
+    const a0 = a + <usize>i * ai, a1 = a0 + ai, a2 = a1 + ai, a3 = a2 + ai;
+    for (let j: usize = 0; j < tiled; j += 32) {
+      let s00 = f32x4.splat(0), s01 = f32x4.splat(0), s10 = f32x4.splat(0), s11 = f32x4.splat(0);
+      let s20 = f32x4.splat(0), s21 = f32x4.splat(0), s30 = f32x4.splat(0), s31 = f32x4.splat(0);
+      for (let p = 0, q: usize = 0, at = b + j; p < inner; p++, q += ap, at += line) {
+        const b0 = v128.load(at), b1 = v128.load(at, 16);
+        s00 = add(s00, a0 + q, b0); s01 = add(s01, a0 + q, b1);
+        s10 = add(s10, a1 + q, b0); s11 = add(s11, a1 + q, b1);
+        s20 = add(s20, a2 + q, b0); s21 = add(s21, a2 + q, b1);
+        s30 = add(s30, a3 + q, b0); s31 = add(s31, a3 + q, b1);
+      }
+      const o = out + <usize>i * line + j;
+      v128.store(o, s00); v128.store(o, s01, 16);
+      v128.store(o + line, s10); v128.store(o + line, s11, 16);
+      v128.store(o + 2 * line, s20); v128.store(o + 2 * line, s21, 16);
+      v128.store(o + 3 * line, s30); v128.store(o + 3 * line, s31, 16);
+    }
+  }
+  rest(out, a, b, inner, line, ai, ap, 0, i, tiled); // columns that are left
+  rest(out, a, b, inner, line, ai, ap, i, rows, 0); // rows that are left
+}

@@ -1,0 +1,168 @@
+"use strict";
+
+// What a reader can turn, the presets, and how settings are written into an address.
+
+const STEPS = 800;
+const REVIVE_STEPS = 1800;
+const stepsOf = ({ schedule }) => (schedule === "revive" ? REVIVE_STEPS : STEPS);
+
+// 0 to 255 squared would be another scale; here a pixel's error lies in [0, 1]. At a variance of 1/2
+// the loss is the sum of squared errors + KL, at D/2 their mean + KL, up to constants.
+const SUM = 0.5;
+const MEAN = 98; // D/2, for 14 × 14 pixels
+
+/** Numbers have a range, and on a logarithmic slider equal ratios lie equally far apart. */
+const DIALS = {
+  schedule: {
+    label: "Schedule of the KL weight",
+    choices: {
+      constant: "constant",
+      linear: "a ramp",
+      cyclical: "four ramps (cyclical)",
+      gate: "a ramp behind a quality gate",
+      revive: "on, off, then a ramp",
+    },
+  },
+  ramp: {
+    label: "Steps from weight 0 to 1",
+    ...{ min: 1, max: 10000, whole: true, log: true },
+    ends: ["too fast", "too slow"],
+  },
+  cap: { label: "Highest weight (cap)", min: 0, max: 2, grain: 0.05, ends: ["0", "2"] },
+  variance: {
+    label: "Variance of a pixel",
+    ...{ min: 0.005, max: MEAN, log: true },
+    ends: ["sharp", "blurred"],
+    marks: { "sum of squares": SUM, "mean of squares": MEAN },
+  },
+  depth: { label: "Hidden layers of the decoder", min: 1, max: 6, whole: true, ends: ["1", "6"] },
+  latent: { label: "Latent units", choices: { 2: "2 (with a map)", 4: "4", 8: "8", 16: "16" } },
+  "learning-rate": {
+    label: "Learning rate",
+    ...{ min: 0.0001, max: 0.02, log: true },
+    ends: ["slow", "fast"],
+  },
+  start: {
+    label: "The posterior starts",
+    choices: { prior: "near the prior", narrow: "narrow: at a point" },
+  },
+  seed: { label: "Seed", min: 0, max: 9999, whole: true },
+};
+
+const BASE = {
+  ...{ schedule: "constant", ramp: 800, cap: 1, variance: 0.25, depth: 5, latent: 8 },
+  ...{ "learning-rate": 0.002, start: "prior", seed: 0 },
+};
+
+// Each with what to look for.
+const PRESETS = {
+  constant: {
+    title: "Constant weight",
+    settings: {},
+    text:
+      "The whole KL term counts from the first step. The KL falls to almost nothing before the " +
+      "decoder has learnt to use a code. Are the reconstructions different from one another?",
+  },
+  annealed: {
+    title: "Annealed",
+    settings: { schedule: "linear" },
+    text:
+      "The weight of the KL term rises slowly, over all 800 steps. The code fills while it is " +
+      "cheap, and some units stay in use. Which digits can you tell apart?",
+  },
+  "too-slow": {
+    title: "Too slow",
+    settings: { schedule: "linear", ramp: 10000 },
+    text:
+      "A ramp of 10,000 steps has hardly begun after 800. The reconstructions are the best of all. " +
+      "But the KL isn't paid for yet: look at the ELBO, and at the images from random codes.",
+  },
+  mean: {
+    title: "Mean squared error",
+    settings: { schedule: "linear", variance: MEAN },
+    text:
+      "The loss takes the mean of the squared errors in place of their sum, as many programs do. " +
+      "Now the KL weighs 196 times as much. The ramp is the one that worked: does it help?",
+  },
+  cap: {
+    title: "Cap of one half",
+    settings: { schedule: "linear", ramp: 1200, cap: 0.5 },
+    beside: "half-variance",
+    text:
+      "A KL weight that stops at one half, beside half the variance at full weight. Both losses " +
+      "have the same optimum. Compare their KL, and then their ELBO.",
+  },
+  "half-variance": {
+    title: "Half the variance",
+    settings: { schedule: "linear", ramp: 600, variance: 0.125 },
+    text:
+      "The decoder is expected to be more exact, so an error costs twice as much, and the KL is " +
+      "worth paying. More units come into use than at a variance of 0.25.",
+  },
+  shallow: {
+    title: "Shallow decoder",
+    settings: { depth: 1 },
+    text:
+      "One hidden layer in the decoder in place of five, at a constant weight. It learns to use the " +
+      "code at once, and nothing has to be annealed.",
+  },
+  revive: {
+    title: "Revive it",
+    settings: { schedule: "revive" },
+    text:
+      "A weight of 1 until the model has collapsed, then 0 for 400 steps, then a ramp. Is a " +
+      "collapsed model lost? Watch its units when the weight drops.",
+  },
+};
+
+/** Return the settings of a preset; the seed is the reader's. */
+function presetSettings(name, seed = BASE.seed) {
+  return { ...BASE, ...PRESETS[name].settings, seed };
+}
+
+/** Return the value that a text stands for, or null if the dial can't take it. */
+function readSetting(name, text) {
+  const { choices, min, max, whole } = DIALS[name];
+  if (choices) return Object.hasOwn(choices, text) ? (name === "latent" ? Number(text) : text) : null;
+  const value = Number(text);
+  const fits = String(text).trim() !== "" && value >= min && value <= max;
+  return fits && (!whole || Number.isInteger(value)) ? value : null;
+}
+
+/** Write settings as an address's last part, so that it reproduces the run. */
+function toAddress(settings, beside) {
+  const parts = new URLSearchParams(settings);
+  if (beside) parts.set("beside", beside);
+  return `#${parts}`;
+}
+
+/** Read what `toAddress` wrote, or {preset: …}; what it can't take is left out. */
+function fromAddress(address) {
+  const parts = new URLSearchParams(address.slice(1));
+  const known = (name) => (Object.hasOwn(PRESETS, parts.get(name) ?? "") ? parts.get(name) : null);
+  const preset = known("preset");
+  const found = {};
+  for (const name of Object.keys(DIALS)) {
+    const value = parts.has(name) ? readSetting(name, parts.get(name)) : null;
+    if (value !== null) found[name] = value;
+  }
+  if (!preset && Object.keys(found).length === 0) return null;
+  const settings = { ...(preset ? presetSettings(preset) : BASE), ...found };
+  return { settings, beside: known("beside") ?? (preset && PRESETS[preset].beside) ?? "" };
+}
+
+/** Return the preset that has these settings, if there is one. */
+function presetOf(settings) {
+  return Object.keys(PRESETS).find((name) => {
+    const preset = presetSettings(name, settings.seed);
+    return Object.keys(BASE).every((key) => preset[key] === settings[key]);
+  });
+}
+
+/** Say in a few words how settings differ from a constant weight. */
+function describe(settings) {
+  const preset = presetOf(settings);
+  if (preset) return PRESETS[preset].title;
+  const other = Object.keys(BASE).filter((key) => key !== "seed" && settings[key] !== BASE[key]);
+  return other.map((key) => `${key} ${settings[key]}`).join(", ");
+}
