@@ -171,6 +171,7 @@ class LiveVAE {
   see(models) {
     models.forEach((look, i) => {
       const { looks, settings } = this.current[i];
+      if (looks.length) looks.at(-1).pictures = null; // only the last ones are shown
       looks.push(look);
       if (!Number.isFinite(look.elbo)) {
         this.fail(`At step ${look.step}, the loss of "${describe(settings)}" is no longer a number: a lower learning rate?`);

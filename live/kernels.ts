@@ -1,4 +1,4 @@
-// The matrix product of `kernels.js` for WebAssembly with SIMD, in AssemblyScript.
+// The kernels of `kernels.js` for WebAssembly with SIMD, in AssemblyScript. Arrays are addresses.
 // `kernels-simd.js` holds what it compiles to, in base64: asc kernels.ts --optimize
 // --runtime stub --importMemory --noExportMemory --noAssert --enable simd
 
@@ -24,7 +24,7 @@ function rest(
   }
 }
 
-// out (rows, cols) = A B. All are addresses; ai and ap count bytes.
+// out (rows, cols) = A B; ai and ap count bytes.
 export function matmul(
   out: usize, a: usize, b: usize, rows: i32, inner: i32, cols: i32, ai: usize, ap: usize,
 ): void {
@@ -53,4 +53,50 @@ export function matmul(
   }
   rest(out, a, b, inner, line, ai, ap, 0, i, tiled); // columns that are left
   rest(out, a, b, inner, line, ai, ap, i, rows, 0); // rows that are left
+}
+
+// Four values of exp(x), for x from -87 to 87: x = n ln 2 + r, and exp(r) by its Taylor series.
+// @ts-ignore: decorator
+@inline function exp(x: v128): v128 {
+  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.4426950408889634)));
+  // ln 2 in two parts, of which the first has few bits, so that its product with n is exact.
+  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
+  let sum = f32x4.splat(1.0 / 5040);
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(1.0 / 720));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(1.0 / 120));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(1.0 / 24));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(1.0 / 6));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(0.5));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(1));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(1));
+  // 2 to the power of n, put together from its bits.
+  const bits = i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127));
+  return f32x4.mul(sum, i32x4.shl(bits, 23));
+}
+
+// Arrays end on a multiple of four numbers, so that nothing is left over here.
+export function sigmoid(out: usize, logits: usize, size: i32): void {
+  const one = f32x4.splat(1);
+  for (let at: usize = 0, end = <usize>size << 2; at < end; at += 16) {
+    let x = f32x4.neg(v128.load(logits + at));
+    x = f32x4.max(f32x4.min(x, f32x4.splat(87)), f32x4.splat(-87));
+    v128.store(out + at, f32x4.div(one, f32x4.add(one, exp(x))));
+  }
+}
+
+export function adam(
+  values: usize, gradient: usize, first: usize, second: usize, size: i32, rate: f32,
+): void {
+  for (let at: usize = 0, end = <usize>size << 2; at < end; at += 16) {
+    const g = v128.load(gradient + at);
+    let m = v128.load(first + at), v = v128.load(second + at);
+    m = f32x4.add(m, f32x4.mul(f32x4.splat(0.1), f32x4.sub(g, m)));
+    v = f32x4.add(v, f32x4.mul(f32x4.splat(0.001), f32x4.sub(f32x4.mul(g, g), v)));
+    const root = f32x4.add(f32x4.sqrt(v), f32x4.splat(1e-7));
+    const change = f32x4.div(f32x4.mul(f32x4.splat(rate), m), root);
+    v128.store(values + at, f32x4.sub(v128.load(values + at), change));
+    v128.store(first + at, m);
+    v128.store(second + at, v);
+  }
 }

@@ -83,7 +83,7 @@ function compactPage() {
 }
 
 const MAP_CAPTION =
-  "Codes of 256 test images: a digit at each mean, an ellipse of one standard deviation; " +
+  "Codes of the test images: a digit at each mean, an ellipse of one standard deviation; " +
   "the circles are one and two standard deviations of the prior";
 
 /** The pictures of one model, and its numbers. */

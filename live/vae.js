@@ -57,6 +57,10 @@ class Dense {
   }
 }
 
+function relu(x) {
+  for (let i = 0; i < x.length; i++) if (x[i] < 0) x[i] = 0;
+}
+
 /** Dense layers with ReLUs between them, none after the last. */
 class Network {
   constructor(kernels, batch, sizes) {
@@ -64,12 +68,10 @@ class Network {
   }
 
   forward(x) {
-    this.layers.forEach((layer, i) => {
+    for (const layer of this.layers) {
       x = layer.forward(x);
-      if (i < this.layers.length - 1) {
-        for (let j = 0; j < x.length; j++) if (x[j] < 0) x[j] = 0;
-      }
-    });
+      if (layer !== this.layers.at(-1)) relu(x);
+    }
     return x;
   }
 
@@ -132,10 +134,8 @@ class VAE {
 
   /** Pixel means (n, D) of codes (n, K). */
   decode(codes) {
-    const { decoderNetwork, means } = this;
-    const logits = decoderNetwork.forward(codes);
-    for (let i = 0; i < logits.length; i++) means[i] = 1 / (1 + Math.exp(-logits[i]));
-    return means;
+    this.kernels.sigmoid(this.means, this.decoderNetwork.forward(codes));
+    return this.means;
   }
 
   /**
@@ -201,33 +201,27 @@ class VAE {
 
 /** Adam (Kingma & Ba 2014), as Keras computes it. */
 class Adam {
-  constructor(vae, learningRate) {
-    this.learningRate = learningRate;
-    this.step = 0;
-    this.slots = vae.layers.flatMap((layer) =>
+  constructor({ kernels, layers }, learningRate) {
+    Object.assign(this, { kernels, learningRate, step: 0 });
+    this.slots = layers.flatMap((layer) =>
       [
         [layer.weights, layer.weightsGradient],
         [layer.bias, layer.biasGradient],
       ].map(([values, gradient]) => ({
         values,
         gradient,
-        first: values.slice().fill(0), // moving average of the gradient
-        second: values.slice().fill(0), // and of its square
+        first: kernels.allocate(values.length), // moving average of the gradient
+        second: kernels.allocate(values.length), // and of its square
       })),
     );
   }
 
   update() {
     this.step += 1;
-    const rate =
-      (this.learningRate * Math.sqrt(1 - 0.999 ** this.step)) / (1 - 0.9 ** this.step);
+    // Both averages start at 0; this makes up for it.
+    const correction = Math.sqrt(1 - 0.999 ** this.step) / (1 - 0.9 ** this.step);
     for (const { values, gradient, first, second } of this.slots) {
-      for (let i = 0; i < values.length; i++) {
-        const g = gradient[i];
-        first[i] += 0.1 * (g - first[i]);
-        second[i] += 0.001 * (g * g - second[i]);
-        values[i] -= (rate * first[i]) / (Math.sqrt(second[i]) + 1e-7);
-      }
+      this.kernels.adam(values, gradient, first, second, this.learningRate * correction);
     }
   }
 }

@@ -54,6 +54,7 @@ class Visit:
     """A page, and what went wrong on it so far."""
 
     page: object
+    address: str
     wrong: list = field(default_factory=list)
 
 
@@ -62,11 +63,11 @@ def visit(browser, address):
     """Opens a page of the book, at a width of so many pixels."""
     contexts = []
 
-    def open_page(name, width=1280):
+    def open_page(name, width=1280, fragment=""):
         context = browser.new_context(viewport={"width": width, "height": 900})
         contexts.append(context)
         page = context.new_page()
-        seen = Visit(page)
+        seen = Visit(page, address)
 
         def only_here(route):
             if route.request.url.startswith(address):
@@ -83,7 +84,7 @@ def visit(browser, address):
         page.on("response", lambda answer: answer.ok or note(answer.status, answer.url))
         page.on("pageerror", lambda error: note("error", error))
         page.on("console", lambda line: line.type == "error" and note("console", line.text))
-        page.goto(f"{address}/{name}.html", wait_until="networkidle")
+        page.goto(f"{address}/{name}.html{fragment}", wait_until="networkidle")
         return seen
 
     yield open_page

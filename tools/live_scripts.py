@@ -18,7 +18,7 @@ ENGINE = ("sizes", "kernels", "kernels-simd", "random", "schedules", "vae", "dat
 WORKER = (*ENGINE, "worker")
 PAGE = ("sizes", "settings", "pictures", "layout", "component")
 TRAIN_IMAGES = 2000
-TEST_IMAGES = 256
+TEST_IMAGES = 128
 MARK = "data-live-vae"
 
 
