@@ -25,7 +25,7 @@ help:
 	@echo "make pages        the same while writing: only notebooks that changed run again"
 	@echo "make test         check the package, the repository and every notebook"
 	@echo "make test-oldest  check the package with the oldest versions it supports"
-	@echo "make test-browser open the built book in Chromium: every slider; and the playground"
+	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
 	@echo "make bench        measure the speed, beside PyTorch and JAX (installs both)"
 	@echo "make links        check the links of the book's pages (needs a network)"
@@ -72,7 +72,7 @@ test: $(READY)
 test-oldest: .venv-oldest/.ready
 	.venv-oldest/bin/python -m pytest -n $$(.venv-oldest/bin/python -m tools.cpu_share) --maxschedchunk=1 $(PACKAGE_TESTS)
 
-# What `make book` built, in Debian's Chromium or in what CHROMIUM names.
+# What `make book` built, in Debian's Chromium or in what CHROMIUM names; the live page in Firefox, too.
 test-browser: $(READY)
 	$(BIN)/python -m pytest tests_browser
 
