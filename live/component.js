@@ -11,6 +11,7 @@ const CHARTS = {
 };
 const LETTERS = ["a", "b"];
 const FEW = 0.15; // ReLUs that answer: below this share, a word of warning
+const HAND_STEPS = 400; // that a run goes on for after its weight was turned by hand
 const WATCH = 60; // milliseconds from one look to the next: slow enough to follow
 const EARLIER_RUNS = 12; // that are drawn behind the current one
 
@@ -22,7 +23,7 @@ class LiveVAE {
     this.element = element;
     this.name = `live-${(created += 1)}`;
     this.compact = element.dataset.liveVae === "compact";
-    this.runs = []; // earlier ones and the last: {settings, looks}
+    this.runs = []; // earlier ones and the last: {settings, looks, address, byHand, kept}
     this.current = []; // those that are shown: two beside one another, one, or none yet
     this.id = 0; // of the training: what an older one still sends is ignored
     element.replaceChildren(fromHTML(this.compact ? compactPage() : wholePage(this.name)));
@@ -75,7 +76,14 @@ class LiveVAE {
     this.find(".live-look-for").textContent = preset
       ? PRESETS[preset].text
       : "Settings of your own. Press Train, and compare with an earlier run.";
-    this.find(".live-pending").hidden = !["training", "paused"].includes(this.state);
+    this.showPending();
+  }
+
+  /** Say so if the dials have other settings than the training that has begun. */
+  showPending() {
+    const text = (all) => JSON.stringify(all.map((one) => Object.entries(one).sort()));
+    const same = text(this.chosen()) === text(this.current.map(({ settings }) => settings));
+    this.find(".live-pending").hidden = same || !["training", "paused"].includes(this.state);
   }
 
   // ---- training --------------------------------------------------------------
@@ -91,7 +99,11 @@ class LiveVAE {
       return;
     }
     this.worker.onmessage = ({ data }) => this.hear(data);
-    this.worker.onerror = (event) => this.fail(`The training stopped: ${event.message}.`);
+    this.worker.onerror = (event) => {
+      this.worker.terminate();
+      this.worker = null;
+      this.fail(`The training stopped: ${event.message ?? "the worker could not start"}.`);
+    };
     this.worker.postMessage({ type: "digits", digits: LIVE_DIGITS });
   }
 
@@ -106,20 +118,23 @@ class LiveVAE {
     const settings = this.chosen();
     this.id += 1;
     this.steps = Math.max(...settings.map(stepsOf));
-    this.current = settings.map((one) => ({ settings: one, looks: [] }));
+    const address = toAddress(settings[0], this.find("[name=beside]")?.value);
+    this.current = settings.map((one) => ({ settings: one, looks: [], address }));
     this.follow();
     this.showModels(settings);
-    if (!this.compact) {
-      history.replaceState(null, "", toAddress(settings[0], this.find("[name=beside]").value));
-    }
-    const pace = this.find("[name=speed]")?.value === "fast" ? 0 : WATCH;
+    if (!this.compact) history.replaceState(null, "", address);
     const engine = settings.map((one) => ({ ...one, learningRate: one["learning-rate"] }));
     const plain = this.element.dataset.kernels === "plain";
-    this.setState("training");
+    this.setState(paused ? "paused" : "training");
     this.announce("");
-    this.find(".live-status").textContent = "Training.";
-    this.tell("train", { id: this.id, settings: engine, steps: this.steps, pace, plain });
-    if (paused) this.pause();
+    this.sayStatus("Training.");
+    const { id, steps } = this;
+    this.tell("train", { id, steps, settings: engine, pace: this.pace(), plain, paused });
+  }
+
+  /** Milliseconds from one look to the next. */
+  pace() {
+    return this.find("[name=speed]")?.value === "fast" ? 0 : WATCH;
   }
 
   pause() {
@@ -147,13 +162,15 @@ class LiveVAE {
     this.follow();
     this.setState("idle");
     this.showModels(this.chosen());
-    this.find(".live-status").textContent = "Back at the start.";
+    this.announce("");
+    this.sayStatus("Back at the start.");
   }
 
   /** Put the runs that are shown among all runs, once they have begun. */
   keepCurrent() {
-    const begun = ({ looks }) => looks.length > 1;
-    this.runs.push(...this.current.filter((run) => begun(run) && !this.runs.includes(run)));
+    const fresh = this.current.filter(({ looks, kept }) => looks.length > 1 && !kept);
+    for (const run of fresh) run.kept = true;
+    this.runs.push(...fresh);
     this.listRuns();
   }
 
@@ -164,30 +181,38 @@ class LiveVAE {
       return;
     }
     if (message.id !== this.id) return;
-    if (message.type === "look") this.see(message.models);
+    if (message.type === "look") {
+      this.element.dataset.uses = message.kernels;
+      this.see(message.models);
+    }
     if (message.type === "done") this.finish();
   }
 
   see(models) {
     models.forEach((look, i) => {
-      const { looks, settings } = this.current[i];
+      const { looks } = this.current[i];
       if (looks.length) looks.at(-1).pictures = null; // only the last ones are shown
       looks.push(look);
       if (!Number.isFinite(look.elbo)) {
-        this.fail(`At step ${look.step}, the loss of "${describe(settings)}" is no longer a number: a lower learning rate?`);
+        this.fail(`At step ${look.step}, the loss of "${describe(this.current[i])}" is no longer a number: a lower learning rate?`);
       }
     });
     this.dirty = true;
-    if (this.state !== "training") this.drawAll();
-    else if (!this.frame) this.frame = requestAnimationFrame(() => this.drawFrame());
+    if (this.state !== "training") {
+      this.drawAll();
+      this.describe();
+    } else if (!this.frame) this.frame = requestAnimationFrame(() => this.drawFrame());
   }
 
   drawFrame() {
     this.frame = null;
+    if (!this.dirty) return;
     const looks = this.current[0]?.looks.length ?? 0;
     // Who wants little motion gets a new picture every hundred steps.
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (this.dirty && (!still || looks % 10 === 1 || this.state !== "training")) this.drawAll();
+    if (still && looks > 1 && looks - this.drawn < 10) return;
+    this.drawn = looks;
+    this.drawAll();
   }
 
   finish() {
@@ -211,10 +236,17 @@ class LiveVAE {
     const begun = state === "training" || state === "paused";
     this.find("[data-action=train]").textContent = state === "idle" ? "Train" : "Train again";
     const pause = this.find("[data-action=pause]");
+    // A button that is switched off would lose the focus.
+    if (!begun && document.activeElement === pause) this.find("[data-action=train]").focus();
     pause.textContent = state === "paused" ? "Resume" : "Pause";
     pause.disabled = !begun;
-    if (!this.compact) this.find("[name=weight]").disabled = !begun;
-    if (!begun && !this.compact) this.find(".live-pending").hidden = true;
+    if (!this.compact) this.find("[name=weight]").disabled = state === "idle" || state === "error";
+    if (!this.compact) this.showPending();
+  }
+
+  /** Say to screen readers what others see. */
+  sayStatus(words) {
+    this.find(".live-status").textContent = words;
   }
 
   /** Say something to all readers. */
@@ -224,16 +256,17 @@ class LiveVAE {
 
   /** Put what is seen into words, for those who don't see it: at the end, and in a pause. */
   describe() {
-    const lasts = this.current.map(({ looks, settings }) => [describe(settings), looks.at(-1)]);
+    const lasts = this.current.map((run) => [describe(run), run.looks.at(-1)]);
     if (lasts.some(([, look]) => !look)) return;
     const words = lasts.map(([name, look]) => `${name}: ${inWords(look)}`);
     const step = `Step ${lasts[0][1].step} of ${this.steps}.`;
-    this.find(".live-status").textContent = `${step} ${words.join(" ")}`;
+    this.sayStatus(`${step} ${words.join(" ")}`);
     for (const [name, chart] of Object.entries(this.charts)) {
       const { title, unit } = CHARTS[name];
-      const ends = this.current.map(({ looks, settings }) => {
-        const [first, last] = [looks[0], looks.at(-1)].map((look) => say(look[name], DECIMALS[name]));
-        return `${describe(settings)}: from ${first} to ${last}`;
+      const ends = this.current.map((run) => {
+        const both = [run.looks[0], run.looks.at(-1)];
+        const [first, last] = both.map((look) => say(look[name], DECIMALS[name]));
+        return `${describe(run)}: from ${first} to ${last}`;
       });
       chart.describe(`${title} ${unit}: ${ends.join(". ")}.`);
     }
@@ -254,13 +287,16 @@ class LiveVAE {
   /** Make a panel for each model. */
   showModels(settings) {
     const panels = settings.map((one, i) => {
-      const panel = fromHTML(modelPanel(LETTERS[i], describe(one)));
+      const panel = fromHTML(modelPanel(LETTERS[i], describe({ settings: one })));
       panel.querySelector(".live-map").hidden = one.latent !== 2;
       return panel;
     });
     const place = this.find(".live-models");
     place.replaceChildren(...panels);
     this.element.classList.toggle("live-two", panels.length > 1);
+    for (const [name, chart] of Object.entries(this.charts)) {
+      chart.describe(`${CHARTS[name].title}: no run yet`);
+    }
     this.drawPictures();
     this.drawCharts();
   }
@@ -318,24 +354,27 @@ class LiveVAE {
         out.textContent = say(numbers[out.dataset.out], DECIMALS[out.dataset.out]);
       }
       panel.querySelector(".live-of").textContent = `of ${look.active.length}`;
+      panel.querySelector(".live-last").textContent = this.steps;
       const dead = panel.querySelector(".live-dead");
       dead.hidden = look.alive >= FEW;
       dead.textContent =
-        `Of the encoder's ReLUs, ${Math.round(100 * look.alive)} % answer to any test image. The ` +
-        "others are dead: they get no gradient. With none left, no KL weight could revive the model.";
+        `Only ${Math.round(100 * look.alive)} % of the encoder's ReLUs respond to at least one test ` +
+        "image. The others output 0 for all of them, and get no gradient from them. If all were " +
+        "dead, no KL weight could revive the model.";
     }
     const weight = this.find("[name=weight]");
     if (weight && looks[0] && !this.byHand) weight.value = looks[0].weight;
-    if (weight && looks[0]) this.find(".live-weight output").textContent = say(Number(weight.value), 2);
+    if (weight && looks[0]) this.find(".live-value").textContent = say(Number(weight.value), 2);
   }
 
   // ---- the table of runs -----------------------------------------------------
 
   rows() {
-    return this.runs.map(({ settings, looks }, i) => {
-      const look = looks.at(-1);
+    return this.runs.map((run, i) => {
+      const look = run.looks.at(-1);
       const active = look.active.filter(Boolean).length;
-      return { run: i + 1, name: describe(settings), ...settings, ...look, active };
+      const byHand = Boolean(run.byHand);
+      return { run: i + 1, name: describe(run), ...run.settings, ...look, active, byHand };
     });
   }
 
@@ -344,10 +383,10 @@ class LiveVAE {
     const body = this.find(".live-runs tbody");
     body.replaceChildren(
       ...this.rows().map((row, i) => {
-        const { settings } = this.runs[i];
         const line = document.createElement("tr");
-        const link = document.createElement("a");
-        link.href = toAddress(settings);
+        // What was turned by hand can't be repeated by a link.
+        const link = document.createElement(row.byHand ? "span" : "a");
+        if (!row.byHand) link.href = this.runs[i].address;
         link.textContent = row.name;
         const numbers = Object.entries(DECIMALS).map(([name, digits]) => say(row[name], digits));
         for (const cell of [row.run, link, row.seed, ...numbers]) {
@@ -362,7 +401,7 @@ class LiveVAE {
   }
 
   csv() {
-    const columns = [...Object.keys(BASE), "step", "weight", "kl", "active", "error", "elbo"];
+    const columns = [...Object.keys(BASE), "byHand", "step", "weight", "kl", "active", "error", "elbo"];
     const lines = this.rows().map((row) => columns.map((name) => row[name]).join(","));
     return [columns.join(","), ...lines].join("\n") + "\n";
   }
@@ -387,25 +426,29 @@ class LiveVAE {
 
   clear() {
     this.runs = [];
+    this.find("[data-action=train]").focus(); // the table, and its buttons, are gone
     this.listRuns();
     this.drawCharts();
   }
 
   // ---- what the reader does --------------------------------------------------
 
-  /** Turn the weight by hand from now on. */
+  /** Turn the weight by hand from now on; the run goes on for long enough to see what comes of it. */
   takeWeight() {
     this.byHand = true;
+    for (const run of this.current) run.byHand = true;
+    this.steps = Math.max(this.steps, this.current[0].looks.at(-1).step + HAND_STEPS);
     this.find("[data-action=follow]").hidden = false;
     const value = Number(this.find("[name=weight]").value);
-    this.find(".live-weight output").textContent = say(value, 2);
-    this.tell("weight", { value });
+    this.find(".live-value").textContent = say(value, 2);
+    this.tell("weight", { value, steps: this.steps });
+    if (this.state === "done") this.resume();
   }
 
   /** Let the schedule turn it again. */
   follow() {
     this.byHand = false;
-    this.tell("weight", { value: null });
+    this.tell("weight", { value: null, steps: this.steps });
     if (!this.compact) this.find("[data-action=follow]").hidden = true;
   }
 
@@ -415,13 +458,21 @@ class LiveVAE {
       pause: () => (this.state === "paused" ? this.resume() : this.pause()),
       step: () => this.step(),
       reset: () => this.reset(),
-      follow: () => this.follow(),
+      follow: () => {
+        this.find("[name=weight]").focus();
+        this.follow();
+      },
       copy: () => this.copy(),
       save: () => this.save(),
       clear: () => this.clear(),
     };
-    this.element.addEventListener("click", ({ target }) => {
-      const button = target.closest("button");
+    this.element.addEventListener("click", (event) => {
+      const link = event.target.closest(".live-runs a");
+      if (link) {
+        event.preventDefault();
+        this.goTo(link.hash);
+      }
+      const button = event.target.closest("button");
       if (!button) return;
       if (button.dataset.action) actions[button.dataset.action]();
       if (button.dataset.preset) this.choosePreset(button.dataset.preset);
@@ -429,12 +480,10 @@ class LiveVAE {
     if (!this.compact) {
       this.find("[name=weight]").addEventListener("input", () => this.takeWeight());
       this.find("[name=beside]").addEventListener("change", () => this.dialsChanged());
-      addEventListener("hashchange", () => {
-        const asked = fromAddress(location.hash);
-        if (!asked) return;
-        this.use(asked);
-        this.element.scrollIntoView();
+      this.find("[name=speed]").addEventListener("change", () => {
+        this.tell("pace", { pace: this.pace() });
       });
+      addEventListener("hashchange", () => this.goTo(location.hash));
     }
     // A page that nobody sees rests; one that is left ends its worker.
     document.addEventListener("visibilitychange", () => {
@@ -446,6 +495,15 @@ class LiveVAE {
       this.id += 1;
       if (["training", "paused"].includes(this.state)) this.setState("idle");
     });
+  }
+
+  /** Take settings from an address. */
+  goTo(address) {
+    const asked = fromAddress(address);
+    if (!asked) return;
+    history.replaceState(null, "", address);
+    this.use(asked);
+    this.element.scrollIntoView();
   }
 
   /** A preset's button trains it, as a reader expects of a button. */

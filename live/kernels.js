@@ -6,7 +6,7 @@
 // that one kernel serves forward (x W) and for the gradient of the weights (xᵀ dy), without a copy.
 
 /**
- * Kernels in plain JavaScript: {name, allocate, matmul, sigmoid, adam}.
+ * Kernels in plain JavaScript: {name, allocate, reset, matmul, sigmoid, adam}.
  *
  * @param Numbers - Float32Array; or Float64Array, to check gradients by finite differences.
  */
@@ -65,6 +65,7 @@ function plainKernels(Numbers = Float32Array) {
   return {
     name: "plain JavaScript",
     allocate: (size) => new Numbers(size),
+    reset() {}, // old arrays are the browser's to collect
     ...{ matmul, sigmoid, adam },
   };
 }

@@ -27,19 +27,19 @@ function wholePage(name) {
           <label>KL weight now
             <input type="range" name="weight" min="0" max="2" step="0.01" value="0">
           </label>
-          <output></output> ${button("follow", "Back to the schedule", "hidden")}
+          <span class="live-value"></span> ${button("follow", "Back to the schedule", "hidden")}
         </span>
       </div>
       <p class="live-status" role="status"></p>
-      <p class="live-message" role="status"></p>
-      <div class="live-charts"></div>
+      <p class="live-message" role="alert"></p>
       <div class="live-models"></div>
+      <div class="live-charts"></div>
       <details class="live-settings" ${matchMedia("(min-width: 40rem)").matches ? "open" : ""}>
         <summary>Turn the dials</summary>
         <p class="live-pending" hidden>Press <em>Train again</em> for the new settings.</p>
         <div class="live-dials"></div>
         <div class="live-choice">
-          <label for="${name}-beside">Train beside it</label>
+          <label for="${name}-beside">Train alongside</label>
           <select id="${name}-beside" name="beside">
             <option value="">nothing</option>${options(Object.fromEntries(titles()))}
           </select>
@@ -48,7 +48,7 @@ function wholePage(name) {
           <label for="${name}-speed">Speed</label>
           <select id="${name}-speed" name="speed">
             <option value="watch">to watch</option>
-            <option value="fast">as fast as it goes</option>
+            <option value="fast">full speed</option>
           </select>
         </div>
       </details>
@@ -76,9 +76,9 @@ function compactPage() {
         ${button("train", "Train", 'class="live-primary"')} ${button("pause", "Pause")}
       </div>
       <p class="live-status" role="status"></p>
-      <p class="live-message" role="status"></p>
-      <div class="live-charts"></div>
+      <p class="live-message" role="alert"></p>
       <div class="live-models"></div>
+      <div class="live-charts"></div>
     </div>`;
 }
 
@@ -97,7 +97,7 @@ function modelPanel(letter, title) {
     <section data-model="${letter}" aria-label="${title}">
       <p class="live-title live-${letter}">${title}</p>
       <p class="live-numbers">
-        step <b data-out="step">0</b>, weight <b data-out="weight">0</b>,
+        step <b data-out="step">0</b> of <span class="live-last"></span>, weight <b data-out="weight">0</b>,
         KL <b data-out="kl">0</b>, active <b data-out="active">0</b> <span class="live-of"></span>,
         error <b data-out="error">0</b>, ELBO <b data-out="elbo">0</b>
       </p>
@@ -108,7 +108,7 @@ function modelPanel(letter, title) {
         ${picture("generated", "Images from random codes", "Eight images from random codes")}
       </div>
       <figure class="live-units">
-        <figcaption>KL of each unit, in nats (idle units are pale)</figcaption>
+        <figcaption>KL of each unit, in nats (idle ones grey)</figcaption>
         <div class="live-bars" role="img" aria-label="KL per unit: no run yet">
           <span class="live-high"></span>
           <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true"></svg>
@@ -129,7 +129,7 @@ function dial(name, id) {
       </div>`;
   }
   const slider = ends
-    ? `<input type="range" ${range(DIALS[name])} data-slider="${name}" aria-label="${label}: slider">
+    ? `<input type="range" ${range(DIALS[name])} data-slider="${name}" aria-label="${label}: coarse">
        <span class="live-ends"><span>${ends[0]}</span>
        ${Object.entries(marks ?? {})
          .map(([text, value]) => `<button type="button" data-value="${value}">${text}</button>`)

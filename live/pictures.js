@@ -103,7 +103,7 @@ function aroundTheEnd(lines) {
 function drawBars(element, klPerUnit, active, high) {
   const width = 100 / klPerUnit.length;
   const bars = klPerUnit.map((kl, k) => {
-    const height = Math.max((100 * Math.min(kl, high)) / high, 1);
+    const height = Math.max((100 * Math.min(kl, high)) / high, 3); // so that its colour is seen
     const place = { x: (k + 0.12) * width, width: 0.76 * width, y: 100 - height, height };
     return svg("rect", { ...place, class: active[k] ? "active" : "idle" });
   });
@@ -128,7 +128,7 @@ function drawImages(canvas, images, side, count, row) {
   }
 }
 
-// Ten colours that are told apart also by most of the colour-blind; the digits are written beside.
+// Of the ellipses. No ten colours are told apart by everybody: the digits are written on them.
 const DIGIT_COLOURS = [
   ...["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee"],
   ...["#aa3377", "#888888", "#ee8866", "#44bb99", "#9970ab"],
@@ -137,6 +137,7 @@ const DIGIT_COLOURS = [
 /** Draw the posteriors of two units: an ellipse of one standard deviation for each image. */
 function drawMap(canvas, { mean, std }, labels) {
   const size = 320;
+  const ink = getComputedStyle(canvas).color;
   const reach = 3.5;
   canvas.width = canvas.height = size;
   const context = canvas.getContext("2d");
@@ -154,12 +155,13 @@ function drawMap(canvas, { mean, std }, labels) {
   labels.forEach((label, i) => {
     const [x, y] = [place(mean[2 * i]), place(-mean[2 * i + 1])];
     const scale = size / (2 * reach);
-    context.fillStyle = context.strokeStyle = DIGIT_COLOURS[label];
-    context.globalAlpha = 0.12;
+    context.fillStyle = DIGIT_COLOURS[label];
+    context.globalAlpha = 0.25;
     context.beginPath();
     context.ellipse(x, y, scale * std[2 * i], scale * std[2 * i + 1], 0, 0, 2 * Math.PI);
     context.fill();
     context.globalAlpha = 1;
+    context.fillStyle = ink;
     context.fillText(label, x, y);
   });
 }

@@ -6,8 +6,8 @@ const STEPS = 800;
 const REVIVE_STEPS = 1800;
 const stepsOf = ({ schedule }) => (schedule === "revive" ? REVIVE_STEPS : STEPS);
 
-// 0 to 255 squared would be another scale; here a pixel's error lies in [0, 1]. At a variance of 1/2
-// the loss is the sum of squared errors + KL, at D/2 their mean + KL, up to constants.
+// Up to constants, the loss is the sum of the squared errors + KL at a variance of 1/2, and their mean
+// + KL at D/2: for D pixels in [0, 1].
 const SUM = 0.5;
 const MEAN = 98; // D/2, for 14 × 14 pixels
 
@@ -30,7 +30,7 @@ const DIALS = {
   },
   cap: { label: "Highest weight (cap)", min: 0, max: 2, grain: 0.05, ends: ["0", "2"] },
   variance: {
-    label: "Variance of a pixel",
+    label: "Variance of each pixel",
     ...{ min: 0.005, max: MEAN, log: true },
     ends: ["sharp", "blurred"],
     marks: { "sum of squares": SUM, "mean of squares": MEAN },
@@ -43,8 +43,8 @@ const DIALS = {
     ends: ["slow", "fast"],
   },
   start: {
-    label: "The posterior starts",
-    choices: { prior: "near the prior", narrow: "narrow: at a point" },
+    label: "Posterior at the start",
+    choices: { prior: "near the prior (σ = 1)", narrow: "narrow (σ = 0.05)" },
   },
   seed: { label: "Seed", min: 0, max: 9999, whole: true },
 };
@@ -60,44 +60,47 @@ const PRESETS = {
     title: "Constant weight",
     settings: {},
     text:
-      "The whole KL term counts from the first step. The KL falls to almost nothing before the " +
-      "decoder has learnt to use a code. Are the reconstructions different from one another?",
+      "The whole KL term counts from the first step. Watch the KL, and the reconstructions: is " +
+      "one different from another? Then try other seeds.",
   },
   annealed: {
     title: "Annealed",
     settings: { schedule: "linear" },
     text:
       "The weight of the KL term rises slowly, over all 800 steps. The code fills while it is " +
-      "cheap, and some units stay in use. Which digits can you tell apart?",
+      "cheap, and some units stay in use. Which digits can you tell apart now?",
   },
   "too-slow": {
     title: "Too slow",
     settings: { schedule: "linear", ramp: 10000 },
     text:
-      "A ramp of 10,000 steps has hardly begun after 800. The reconstructions are the best of all. " +
-      "But the KL isn't paid for yet: look at the ELBO, and at the images from random codes.",
+      "A ramp of 10,000 steps has hardly begun after 800. The reconstructions are the best of all, " +
+      "as the KL has cost almost nothing so far. But the ELBO, in which it counts in full, is lower " +
+      "than that of a collapsed model.",
   },
   mean: {
     title: "Mean squared error",
     settings: { schedule: "linear", variance: MEAN },
     text:
-      "The loss takes the mean of the squared errors in place of their sum, as many programs do. " +
-      "Now the KL weighs 196 times as much. The ramp is the one that worked: does it help?",
+      "The loss takes the mean of the squared errors over the 196 pixels, as many programs do, and " +
+      "not their sum: so the KL weighs 196 times as much as with the sum. The ramp is the one that " +
+      "worked: does it help here?",
   },
   cap: {
     title: "Cap of one half",
     settings: { schedule: "linear", ramp: 1200, cap: 0.5 },
     beside: "half-variance",
     text:
-      "A KL weight that stops at one half, beside half the variance at full weight. Both losses " +
-      "have the same optimum. Compare their KL, and then their ELBO.",
+      "A KL weight that stops at one half, beside half the variance at full weight. One loss is the " +
+      "double of the other at every step, so both models end with about the same KL and the same " +
+      "images. (Their ELBOs lie far apart all the same: another variance is another scale.)",
   },
   "half-variance": {
     title: "Half the variance",
     settings: { schedule: "linear", ramp: 600, variance: 0.125 },
     text:
-      "The decoder is expected to be more exact, so an error costs twice as much, and the KL is " +
-      "worth paying. More units come into use than at a variance of 0.25.",
+      "An error costs twice as much as at a variance of 0.25, so more KL is worth its price, and more " +
+      "units come into use.",
   },
   shallow: {
     title: "Shallow decoder",
@@ -110,8 +113,8 @@ const PRESETS = {
     title: "Revive it",
     settings: { schedule: "revive" },
     text:
-      "A weight of 1 until the model has collapsed, then 0 for 400 steps, then a ramp. Is a " +
-      "collapsed model lost? Watch its units when the weight drops.",
+      "A weight of 1 for 400 steps, then 0 for another 400, then a ramp. Is a collapsed model lost? " +
+      "Watch its units when the weight drops.",
   },
 };
 
@@ -159,10 +162,12 @@ function presetOf(settings) {
   });
 }
 
-/** Say in a few words how settings differ from a constant weight. */
-function describe(settings) {
+/** Name a run: its preset, or in a few words how its settings differ from a constant weight. */
+function describe({ settings, byHand }) {
   const preset = presetOf(settings);
-  if (preset) return PRESETS[preset].title;
   const other = Object.keys(BASE).filter((key) => key !== "seed" && settings[key] !== BASE[key]);
-  return other.map((key) => `${key} ${settings[key]}`).join(", ");
+  const short = (key) =>
+    key === "schedule" ? DIALS.schedule.choices[settings.schedule] : `${key} ${settings[key]}`;
+  const name = preset ? PRESETS[preset].title : other.map(short).join(", ").replaceAll("-", " ");
+  return byHand ? `${name}, weight by hand` : name;
 }

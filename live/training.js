@@ -57,17 +57,11 @@ class Training {
     gather(images, data.train.images, this.order.splice(0, BATCH), PIXELS);
     for (let i = 0; i < noise.length; i++) noise[i] = random.normal();
     const weight = this.weight();
-    const { loss, mse } = vae.loss(images, noise, weight, settings.variance);
-    this.lastLoss = loss;
+    const { mse } = vae.loss(images, noise, weight, settings.variance);
     vae.gradients(images, noise, weight, settings.variance);
     adam.update();
     if (this.openedAt < 0 && mse < GATE * data.meanError) this.openedAt = this.step;
     this.step += 1;
-  }
-
-  /** Whether training still makes sense: with a high learning rate it may not. */
-  isFinite() {
-    return Number.isFinite(this.lastLoss);
   }
 
   /** Numbers on the test images, always the same, and pictures as bytes. */

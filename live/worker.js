@@ -2,7 +2,7 @@
 
 // Trains in a thread of its own, so that the page never stutters.
 //
-// It is told: digits, train, pause, resume, step, weight, stop. It answers: ready, look, done, error.
+// It is told: digits, train, pause, resume, step, weight, pace, stop. It answers: ready, look, done.
 
 const LOOK_EVERY = 10; // steps
 
@@ -10,6 +10,7 @@ let data = null;
 let models = []; // trained in turns, step by step
 let run = null; // {id, steps, pace}
 let timer = null;
+const slots = {}; // kernels, used again by each training: their memory is large
 
 function prepare(digits) {
   const train = drawDigits(digits, digits.train);
@@ -19,16 +20,24 @@ function prepare(digits) {
   postMessage({ type: "ready", shown, labels: test.labels.slice(0, TEST_IMAGES) });
 }
 
-function start({ id, settings, steps, pace, plain }) {
-  const kernels = () => (plain ? plainKernels() : fastestKernels());
-  models = settings.map((one) => new Training(one, data, kernels()));
+function kernelsFor(slot) {
+  slots[slot] ??= slot.startsWith("plain") ? plainKernels() : fastestKernels();
+  slots[slot].reset();
+  return slots[slot];
+}
+
+function start({ id, settings, steps, pace, plain, paused }) {
+  clearTimeout(timer);
+  const slot = (i) => `${plain ? "plain" : "fast"} ${i}`;
+  models = settings.map((one, i) => new Training(one, data, kernelsFor(slot(i))));
   run = { id, steps, pace };
   look();
-  goOn(0);
+  if (!paused) goOn(0);
 }
 
 function look() {
-  postMessage({ type: "look", id: run.id, models: models.map((model) => model.look()) });
+  const kernels = models[0].vae.kernels.name;
+  postMessage({ type: "look", id: run.id, kernels, models: models.map((model) => model.look()) });
 }
 
 function goOn(wait) {
@@ -43,23 +52,29 @@ function work() {
     models.forEach((model) => model.takeStep());
   } while (models[0].step % LOOK_EVERY && models[0].step < run.steps);
   look();
-  if (models.some((model) => !model.isFinite())) return;
-  if (models[0].step < run.steps) goOn(Math.max(0, run.pace - (performance.now() - began)));
-  else postMessage({ type: "done", id: run.id });
+  if (isDone()) postMessage({ type: "done", id: run.id });
+  else goOn(Math.max(0, run.pace - (performance.now() - began)));
 }
+
+const isDone = () => models[0].step >= run.steps;
 
 const answers = {
   digits: ({ digits }) => prepare(digits),
   train: start,
   pause: () => clearTimeout(timer),
-  resume: () => goOn(0),
+  resume: () => isDone() || goOn(0),
   stop: () => clearTimeout(timer),
   step() {
+    if (isDone()) return;
     models.forEach((model) => model.takeStep());
     look();
-    if (models[0].step >= run.steps) postMessage({ type: "done", id: run.id });
+    if (isDone()) postMessage({ type: "done", id: run.id });
   },
-  weight({ value }) {
+  pace({ pace }) {
+    if (run) run.pace = pace;
+  },
+  weight({ value, steps }) {
+    if (run) run.steps = steps;
     for (const model of models) model.weightByHand = value;
   },
 };

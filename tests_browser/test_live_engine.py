@@ -222,6 +222,7 @@ def test_schedules_are_those_of_the_package_at_a_thousand_steps(engine, ramp, ca
         "linear": schedules.Linear(rate=rate, cap=cap)(steps),
         "cyclical": schedules.Cyclical(period=2 * ramp, cap=cap)(steps),
         "gate": gate.weight_at(steps, np.where(steps < opened, -1, opened)),
+        "revive": np.where(steps < 400, np.float32(cap), schedules.Linear(rate, 800, cap)(steps)),
     }
     for name, weights in wanted.items():
         got = engine.evaluate(
@@ -229,7 +230,32 @@ def test_schedules_are_those_of_the_package_at_a_thousand_steps(engine, ramp, ca
               steps.map((step) => SCHEDULES[name](settings, step, step < opened ? -1 : opened))""",
             [name, steps.tolist(), {"ramp": ramp, "cap": cap}, opened],
         )
-        np.testing.assert_array_equal(np.float32(got), weights.numpy(), err_msg=name)
+        np.testing.assert_array_equal(np.float32(got), np.asarray(weights), err_msg=name)
+
+
+def test_a_gate_opens_at_the_first_batch_that_is_good_enough(engine, data):
+    opened_at, errors, weights = engine.evaluate("""() => {
+      const training = new Training({
+        ...{schedule: "gate", ramp: 50, cap: 1, variance: 0.25, depth: 1, latent: 8},
+        ...{learningRate: 0.002, seed: 0, start: "prior"},
+      }, data, plainKernels());
+      const [errors, weights] = [[], []];
+      const loss = training.vae.loss.bind(training.vae);
+      training.vae.loss = (...of) => {
+        const terms = loss(...of);
+        errors.push(terms.mse / data.meanError);
+        return terms;
+      };
+      while (training.step < 300) {
+        weights.push(training.weight());
+        training.takeStep();
+      }
+      return [training.openedAt, errors, weights];
+    }""")
+    assert opened_at == next(i for i, error in enumerate(errors) if error < 0.9)
+    assert 0 < opened_at < 200
+    wanted = np.clip((np.arange(300) - opened_at) / 50, 0, 1)
+    np.testing.assert_allclose(weights, wanted, atol=1e-6)
 
 
 def test_images_are_those_of_the_package(engine, data):
@@ -270,7 +296,8 @@ def test_products_of_matrices_of_any_shape(engine, rows, inner, cols):
 SEEDS = range(10)
 
 
-# A worker that draws the digits and answers each [preset, seed] with what comes of it.
+# A worker that draws the digits and answers each [preset, seed, other settings] with what comes of
+# it, and with the KL every 400 steps.
 TRAINS = """
 let data;
 onmessage = ({data: message}) => {
@@ -280,12 +307,17 @@ onmessage = ({data: message}) => {
     data = {train, test, meanError: meanImageError(train, test)};
     return;
   }
-  const settings = presetSettings(...message);
+  const [preset, seed, others] = message;
+  const settings = {...presetSettings(preset, seed), ...others};
   settings.learningRate = settings["learning-rate"];
   const training = new Training(settings, data, fastestKernels());
-  while (training.step < stepsOf(settings)) training.takeStep();
-  const {kl, active, elbo} = training.look();
-  postMessage({kl, active: active.filter(Boolean).length, elbo});
+  const meanwhile = [];
+  while (training.step < stepsOf(settings)) {
+    training.takeStep();
+    if (training.step % 400 === 0) meanwhile.push(training.look().kl);
+  }
+  const {kl, active, elbo, error} = training.look();
+  postMessage({kl, active: active.filter(Boolean).length, elbo, error, meanwhile});
 };
 """
 
@@ -322,9 +354,14 @@ def outcomes(engine):
     """Preset -> KL, active units and ELBO of ten seeds; trained once for all tests."""
     engine.add_script_tag(content=joined(["settings"]))
     names = engine.evaluate("Object.keys(PRESETS)")
-    runs = [[name, seed] for name in names for seed in SEEDS]
+    runs = [[name, seed, {}] for name in names for seed in SEEDS]
     results = iter(trained(engine, runs))
     return {name: [next(results) for _ in SEEDS] for name in names}
+
+
+def kl_of(engine, preset, seeds, **others):
+    """The KL of a preset with other settings, for each seed."""
+    return np.array([end["kl"] for end in trained(engine, [[preset, s, others] for s in seeds])])
 
 
 def of(outcomes, preset, name):
@@ -335,8 +372,23 @@ def test_the_mean_squared_error_collapses_every_seed(outcomes):
     assert (of(outcomes, "mean", "kl") < 0.01).all()
 
 
+def test_so_it_does_at_other_rates(engine, outcomes):
+    for ramp in (1, 10_000):
+        assert (kl_of(engine, "mean", (0, 1), ramp=ramp) < 0.01).all()
+
+
 def test_annealing_keeps_units_active(outcomes):
     assert (of(outcomes, "annealed", "active") >= 3).sum() >= 9
+
+
+def test_a_short_ramp_does_little(engine, outcomes):
+    short = kl_of(engine, "annealed", (0, 1, 2, 3), ramp=100)
+    assert short.mean() < 0.5 * of(outcomes, "annealed", "kl").mean()
+
+
+def test_a_narrow_start_shrinks_the_contrast(engine, outcomes):
+    narrow = kl_of(engine, "constant", (0, 1, 2, 3), start="narrow")
+    assert narrow.mean() > 2 * of(outcomes, "constant", "kl").mean()
 
 
 def test_a_constant_weight_collapses_or_barely_lives(outcomes):
@@ -346,12 +398,21 @@ def test_a_constant_weight_collapses_or_barely_lives(outcomes):
 
 
 def test_a_ramp_that_is_too_slow_is_worse_by_the_elbo(outcomes):
-    assert (of(outcomes, "too-slow", "elbo") < of(outcomes, "annealed", "elbo")).all()
+    for other in ("annealed", "constant"):
+        assert (of(outcomes, "too-slow", "elbo") < of(outcomes, other, "elbo")).all()
+    for other in set(outcomes) - {"too-slow"}:
+        assert (of(outcomes, "too-slow", "error") < of(outcomes, other, "error")).all()
 
 
 def test_a_cap_of_one_half_and_half_the_variance_have_the_same_kl(outcomes):
     cap, half = of(outcomes, "cap", "kl").mean(), of(outcomes, "half-variance", "kl").mean()
     assert abs(cap - half) < 0.3 * min(cap, half)
+
+
+def test_half_the_variance_brings_more_units_into_use(outcomes):
+    for name in ("kl", "active"):
+        half, annealed = of(outcomes, "half-variance", name), of(outcomes, "annealed", name)
+        assert half.mean() > annealed.mean() + 2 * np.hypot(half.std(), annealed.std()) / 10**0.5
 
 
 def test_a_shallow_decoder_needs_no_annealing(outcomes):
@@ -360,9 +421,12 @@ def test_a_shallow_decoder_needs_no_annealing(outcomes):
 
 
 def test_a_collapsed_model_is_revived(outcomes):
+    at = np.array([outcome["meanwhile"] for outcome in outcomes["revive"]])
+    assert (at[:, 0] < 0.5).sum() >= 8  # after 400 steps at a weight of 1
+    assert (at[:, 1] > 10).all()  # after 400 at 0
     assert (of(outcomes, "revive", "active") >= 3).sum() >= 9
     assert (of(outcomes, "revive", "kl") > of(outcomes, "constant", "kl")).sum() >= 9
 
 
 def test_the_same_seed_gives_the_same_numbers(engine, outcomes):
-    assert trained(engine, [["constant", 1]]) == [outcomes["constant"][1]]
+    assert trained(engine, [["constant", 1, {}]]) == [outcomes["constant"][1]]

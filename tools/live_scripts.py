@@ -30,7 +30,7 @@ def joined(names):
 def page_script():
     """Return the script of a page: the component, and within it the worker's script as a text."""
     worker = json.dumps(joined(WORKER), ensure_ascii=False)
-    return f"(() => {{\nconst LIVE_WORKER = {worker};\n{joined(PAGE)}\n}})();\n"
+    return f'(() => {{\n"use strict";\nconst LIVE_WORKER = {worker};\n{joined(PAGE)}\n}})();\n'
 
 
 def digits():
