@@ -12,7 +12,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 PAGES = {
-    "results.md": ("steps", "quality", "growth", "book"),
+    "results.md": ("steps", "quality", "growth", "live", "book"),
     "literature.md": ("literature",),
 }
 PARTS = sum(PAGES.values(), ())

@@ -318,10 +318,8 @@ class LiveVAE {
         .slice(-EARLIER_RUNS)
         .filter((run) => name !== "elbo" || run.settings.variance === variance);
       chart.draw(
-        [
-          ...behind.map((run) => line(run, "earlier")),
-          ...this.current.map((run, i) => line(run, LETTERS[i])),
-        ],
+        behind.map((run) => line(run, "earlier")),
+        this.current.map((run, i) => line(run, LETTERS[i])),
         steps,
       );
     }

@@ -46,7 +46,9 @@ class Chart {
         <figcaption><strong>${title}</strong> ${unit}</figcaption>
         <div class="live-plot" role="img" aria-label="${title}: no run yet">
           <span class="live-high"></span><span class="live-low"></span>
-          <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true"></svg>
+          <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
+            <g class="live-behind"></g><g class="live-now"></g>
+          </svg>
         </div>
         <div class="live-axis"><span>0</span><span class="live-steps"></span></div>
       </figure>`);
@@ -54,15 +56,20 @@ class Chart {
   }
 
   /**
-   * @param lines - [{points: [[step, value], …], style}], the earlier ones first.
+   * @param behind, now - [{points: [[step, value], …], style}]: earlier lines, and those that grow.
    * @param steps - how far the axis goes.
    */
-  draw(lines, steps) {
-    const range = this.range(lines);
-    const drawn = lines.map(({ points, style }) =>
-      svg("polyline", { points: toPoints(points, steps, range), class: style }),
-    );
-    this.plot.querySelector("svg").replaceChildren(...drawn);
+  draw(behind, now, steps) {
+    const range = this.range(behind, now);
+    const drawn = (lines) =>
+      lines.map(({ points, style }) =>
+        svg("polyline", { points: toPoints(points, steps, range), class: style }),
+      );
+    // Earlier lines are drawn again only where they or the axes have changed.
+    const key = JSON.stringify([range, steps, behind.map(({ points }) => points.at(-1))]);
+    if (key !== this.key) this.plot.querySelector(".live-behind").replaceChildren(...drawn(behind));
+    this.key = key;
+    this.plot.querySelector(".live-now").replaceChildren(...drawn(now));
     const decimals = range[1] - range[0] < 5 ? 1 : 0;
     this.element.querySelector(".live-low").textContent = say(range[0], decimals);
     this.element.querySelector(".live-high").textContent = say(range[1], decimals);
@@ -84,15 +91,15 @@ function settledValues(lines) {
 }
 
 /** From 0 to the highest value, rounded up, and at least 1. */
-function fromZero(lines) {
-  const high = Math.max(1, ...settledValues(lines));
+function fromZero(behind, now) {
+  const high = Math.max(1, ...settledValues([...behind, ...now]));
   const unit = 10 ** Math.floor(Math.log10(high));
   return [0, unit * [1, 2, 3, 5, 10].find((times) => times * unit >= high * 0.999)];
 }
 
 /** Around the values of the current runs. */
-function aroundTheEnd(lines) {
-  const values = settledValues(lines.filter(({ style }) => style !== "earlier"));
+function aroundTheEnd(behind, now) {
+  const values = settledValues(now);
   if (values.length === 0) return [-100, 0];
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const grain = high - low > 50 ? 20 : 2;

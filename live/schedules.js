@@ -32,4 +32,4 @@ const SCHEDULES = {
 };
 
 // Steps at which the weight of "revive" drops to 0, and at which its ramp begins.
-const REVIVE = { off: 400, on: 800 };
+const REVIVE = { off: 250, on: 500 };

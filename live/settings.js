@@ -3,7 +3,7 @@
 // What a reader can turn, the presets, and how settings are written into an address.
 
 const STEPS = 800;
-const REVIVE_STEPS = 1800;
+const REVIVE_STEPS = 1000;
 const stepsOf = ({ schedule }) => (schedule === "revive" ? REVIVE_STEPS : STEPS);
 
 // Up to constants, the loss is the sum of the squared errors + KL at a variance of 1/2, and their mean
@@ -111,9 +111,9 @@ const PRESETS = {
   },
   revive: {
     title: "Revive it",
-    settings: { schedule: "revive" },
+    settings: { schedule: "revive", ramp: 400 },
     text:
-      "A weight of 1 for 400 steps, then 0 for another 400, then a ramp. Is a collapsed model lost? " +
+      "A weight of 1 for 250 steps, then 0 for another 250, then a ramp. Is a collapsed model lost? " +
       "Watch its units when the weight drops.",
   },
 };

@@ -222,7 +222,7 @@ def test_schedules_are_those_of_the_package_at_a_thousand_steps(engine, ramp, ca
         "linear": schedules.Linear(rate=rate, cap=cap)(steps),
         "cyclical": schedules.Cyclical(period=2 * ramp, cap=cap)(steps),
         "gate": gate.weight_at(steps, np.where(steps < opened, -1, opened)),
-        "revive": np.where(steps < 400, np.float32(cap), schedules.Linear(rate, 800, cap)(steps)),
+        "revive": np.where(steps < 250, np.float32(cap), schedules.Linear(rate, 500, cap)(steps)),
     }
     for name, weights in wanted.items():
         got = engine.evaluate(
@@ -297,7 +297,7 @@ SEEDS = range(10)
 
 
 # A worker that draws the digits and answers each [preset, seed, other settings] with what comes of
-# it, and with the KL every 400 steps.
+# it, and with the KL every 250 steps.
 TRAINS = """
 let data;
 onmessage = ({data: message}) => {
@@ -314,7 +314,7 @@ onmessage = ({data: message}) => {
   const meanwhile = [];
   while (training.step < stepsOf(settings)) {
     training.takeStep();
-    if (training.step % 400 === 0) meanwhile.push(training.look().kl);
+    if (training.step % 250 === 0) meanwhile.push(training.look().kl);
   }
   const {kl, active, elbo, error} = training.look();
   postMessage({kl, active: active.filter(Boolean).length, elbo, error, meanwhile});
@@ -422,8 +422,8 @@ def test_a_shallow_decoder_needs_no_annealing(outcomes):
 
 def test_a_collapsed_model_is_revived(outcomes):
     at = np.array([outcome["meanwhile"] for outcome in outcomes["revive"]])
-    assert (at[:, 0] < 0.5).sum() >= 8  # after 400 steps at a weight of 1
-    assert (at[:, 1] > 10).all()  # after 400 at 0
+    assert (at[:, 0] < 0.5).sum() >= 8  # after 250 steps at a weight of 1
+    assert (at[:, 1] > 10).all()  # after 250 at 0
     assert (of(outcomes, "revive", "active") >= 3).sum() >= 9
     assert (of(outcomes, "revive", "kl") > of(outcomes, "constant", "kl")).sum() >= 9
 

@@ -83,7 +83,7 @@ def test_an_experiment_trains_at_the_press_of_its_button(open_live, preset):
     button.click()
     live.wait("done")
     assert button.get_attribute("aria-pressed") == "true"
-    assert live.out("step") == (1800 if preset == "revive" else 800)
+    assert live.out("step") == (1000 if preset == "revive" else 800)
     words = live.find(".live-status").inner_text()
     assert f"{live.find('[data-out=kl]').first.inner_text()} nats" in words
     assert live.seen.wrong == []
@@ -431,7 +431,7 @@ def test_who_wants_little_motion_sees_few_pictures(open_live):
     live.page.evaluate("""() => {
       globalThis.drawn = 0;
       new MutationObserver(() => (drawn += 1)).observe(
-        document.querySelector(".live-plot svg"), {childList: true});
+        document.querySelector(".live-plot .live-now"), {childList: true});
     }""")
     live.find("[data-preset=annealed]").click()
     live.wait("done")
@@ -445,7 +445,7 @@ def test_the_page_stays_quick_while_a_model_learns(open_live):
       const long = [];
       new PerformanceObserver((list) => long.push(...list.getEntries().map((e) => e.duration)))
         .observe({entryTypes: ["longtask"]});
-      const svg = document.querySelector(".live-plot svg");
+      const svg = document.querySelector(".live-plot .live-now");
       const began = performance.now();
       const first = new Promise((done) => {
         new MutationObserver(() => svg.children.length && done(performance.now() - began))
