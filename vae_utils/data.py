@@ -238,7 +238,8 @@ def digit_rows() -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
         rows for training, rows for testing, and the random numbers as they are after that: each
         training image takes three of them, then each test image.
     """
-    count = len(load_digits().target)
+    _, labels = load_digits(return_X_y=True)
+    count = len(labels)
     rng = np.random.default_rng(0)
     order = rng.permutation(count)
     # Split before making copies, so that no test digit was seen in training.
