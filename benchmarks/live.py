@@ -63,7 +63,7 @@ async (kernels) => {
   const first = new Promise((done) => {
     // The press clears the chart; the worker's first look puts a line there.
     const drawn = new MutationObserver(() => {
-      if (!svg.querySelector(".a")) return;
+      if (!svg.querySelector(".a")?.getAttribute("points")) return;
       drawn.disconnect();
       done(performance.now() - began);
     });
