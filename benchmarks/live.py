@@ -1,11 +1,8 @@
 """Time a step of the VAE of `live/` in Chromium, beside TensorFlow.js and jax-js."""
 
-import functools
 import gzip
-import http.server
 import json
 import shutil
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +13,7 @@ from playwright.sync_api import sync_playwright
 from tqdm import tqdm
 
 from tools import live_scripts
+from tools.browser import FLAGS, served
 from tools.fetch_scripts import fetch, unpack
 
 TITLE = "In the reader's browser"
@@ -25,7 +23,6 @@ NET = {
 }
 ROUNDS = 10
 PEERS = Path(__file__).parent / "peers/live"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 # Package -> which of its files go where.
 PACKAGES = {
     "@tensorflow/tfjs@4.22.0": [("package/dist/tf.min.js", "")],
@@ -100,11 +97,6 @@ def collect(folder):
         (folder / f"{number}.html").write_text(f"<!doctype html><title>{number}</title>{tags}")
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        """A line for each request would hide the progress."""
-
-
 def processes(browser):
     """Return what Chromium says of each of its processes."""
     session = browser.new_browser_cdp_session()
@@ -158,11 +150,7 @@ def measure():
     with TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         collect(folder)
-        handler = functools.partial(Quiet, directory=folder)
-        server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        stack.callback(server.shutdown)
-        address = f"http://127.0.0.1:{server.server_port}"
+        address = stack.enter_context(served(folder))
         playwright = stack.enter_context(sync_playwright())
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         pages = {}

@@ -32,7 +32,7 @@ class LiveVAE {
     );
     this.find(".live-charts").append(...Object.values(this.charts).map((chart) => chart.element));
     if (!this.compact) {
-      this.dials = new Dials(this.find(".live-dials"), () => this.dialsChanged());
+      this.dials = new Dials(this.find(".live-dials"), this.name, () => this.dialsChanged());
       const asked = fromAddress(location.hash);
       this.use(asked ?? { settings: presetSettings("constant"), beside: "" });
       if (asked) element.scrollIntoView();
@@ -123,13 +123,12 @@ class LiveVAE {
     this.follow();
     this.showModels(settings);
     if (!this.compact) history.replaceState(null, "", address);
-    const engine = settings.map((one) => ({ ...one, learningRate: one["learning-rate"] }));
     const plain = this.element.dataset.kernels === "plain";
     this.setState(paused ? "paused" : "training");
     this.announce("");
     this.sayStatus("Training.");
     const { id, steps } = this;
-    this.tell("train", { id, steps, settings: engine, pace: this.pace(), plain, paused });
+    this.tell("train", { id, steps, settings, pace: this.pace(), plain, paused });
   }
 
   /** Milliseconds from one look to the next. */
@@ -177,7 +176,7 @@ class LiveVAE {
   hear(message) {
     if (message.type === "ready") {
       Object.assign(this, { shown: message.shown, labels: message.labels });
-      this.drawPictures();
+      this.drawTests();
       return;
     }
     if (message.id !== this.id) return;
@@ -297,7 +296,7 @@ class LiveVAE {
     for (const [name, chart] of Object.entries(this.charts)) {
       chart.describe(`${CHARTS[name].title}: no run yet`);
     }
-    this.drawPictures();
+    this.drawTests();
     this.drawCharts();
   }
 
@@ -325,29 +324,32 @@ class LiveVAE {
     }
   }
 
+  /** Draw what stays the same while a model learns: the test images, once they are there. */
+  drawTests() {
+    const black = new Uint8Array(SHOWN * PIXELS);
+    for (const panel of this.element.querySelectorAll("[data-model]")) {
+      drawImages(panel.querySelector(".live-tests canvas"), this.shown ?? black);
+      if (!panel.querySelector(".live-unseen")) continue;
+      for (const name of ["reconstructions", "generated"]) {
+        drawImages(panel.querySelector(`.live-${name} canvas`), black);
+      }
+    }
+  }
+
   drawPictures() {
     const looks = this.current.map((run) => run.looks.at(-1));
     const highest = Math.max(1, ...looks.flatMap((look) => look?.klPerUnit ?? []));
     for (const [i, panel] of this.element.querySelectorAll("[data-model]").entries()) {
       const canvas = (name) => panel.querySelector(`.live-${name} canvas`);
       const look = looks[i];
-      const row = panel.clientWidth < 250 ? SHOWN / 2 : SHOWN;
-      const black = new Uint8Array(SHOWN * PIXELS);
-      drawImages(canvas("tests"), this.shown ?? black, SIDE, SHOWN, row);
-      panel.querySelector(".live-numbers").classList.toggle("live-unseen", !look);
-      if (!look) {
-        for (const name of ["reconstructions", "generated"]) {
-          drawImages(canvas(name), black, SIDE, SHOWN, row);
-        }
-        continue;
-      }
+      if (!look) continue;
+      panel.querySelector(".live-numbers").classList.remove("live-unseen");
       const { reconstructions, generated, codes } = look.pictures;
-      drawImages(canvas("reconstructions"), reconstructions, SIDE, SHOWN, row);
-      drawImages(canvas("generated"), generated, SIDE, SHOWN, row);
+      drawImages(canvas("reconstructions"), reconstructions);
+      drawImages(canvas("generated"), generated);
       if (codes) drawMap(canvas("map"), codes, this.labels);
       drawBars(panel.querySelector(".live-bars"), look.klPerUnit, look.active, Math.ceil(highest));
-      const active = look.active.filter(Boolean).length;
-      const numbers = { ...look, step: look.step, active };
+      const numbers = { ...look, active: countActive(look) };
       for (const out of panel.querySelectorAll("[data-out]")) {
         out.textContent = say(numbers[out.dataset.out], DECIMALS[out.dataset.out]);
       }
@@ -370,9 +372,8 @@ class LiveVAE {
   rows() {
     return this.runs.map((run, i) => {
       const look = run.looks.at(-1);
-      const active = look.active.filter(Boolean).length;
-      const byHand = Boolean(run.byHand);
-      return { run: i + 1, name: describe(run), ...run.settings, ...look, active, byHand };
+      const more = { active: countActive(look), byHand: Boolean(run.byHand) };
+      return { run: i + 1, name: describe(run), ...run.settings, ...look, ...more };
     });
   }
 
@@ -399,7 +400,7 @@ class LiveVAE {
   }
 
   csv() {
-    const columns = [...Object.keys(BASE), "byHand", "step", "weight", "kl", "active", "error", "elbo"];
+    const columns = [...Object.keys(BASE), "byHand", ...Object.keys(DECIMALS)];
     const lines = this.rows().map((row) => columns.map((name) => row[name]).join(","));
     return [columns.join(","), ...lines].join("\n") + "\n";
   }
@@ -512,11 +513,12 @@ class LiveVAE {
   }
 }
 
+const countActive = ({ active }) => active.filter(Boolean).length;
+
 /** The numbers of a look, as a sentence. */
 function inWords(look) {
-  const active = look.active.filter(Boolean).length;
   return (
-    `KL ${say(look.kl, 2)} nats, ${active} of ${look.active.length} units active, ` +
+    `KL ${say(look.kl, 2)} nats, ${countActive(look)} of ${look.active.length} units active, ` +
     `error ${say(look.error, 2)} of the mean image's, ELBO ${say(look.elbo, 1)} nats.`
   );
 }

@@ -96,7 +96,7 @@ function modelPanel(letter, title) {
   return `
     <section data-model="${letter}" aria-label="${title}">
       <p class="live-title live-${letter}">${title}</p>
-      <p class="live-numbers">
+      <p class="live-numbers live-unseen">
         step <b data-out="step">0</b> of <span class="live-last"></span>, weight <b data-out="weight">0</b>,
         KL <b data-out="kl">0</b>, active <b data-out="active">0</b> <span class="live-of"></span>,
         error <b data-out="error">0</b>, ELBO <b data-out="elbo">0</b>
@@ -147,11 +147,10 @@ function dial(name, id) {
 
 /** The dials of a component. */
 class Dials {
-  constructor(element, changed) {
+  constructor(element, prefix, changed) {
     this.element = element;
-    const id = `${element.closest("[data-live-vae]").querySelector("[name=beside]").id}-`;
     element.innerHTML = Object.keys(DIALS)
-      .map((name) => dial(name, id + name))
+      .map((name) => dial(name, `${prefix}-${name}`))
       .join("");
     this.values = { ...BASE };
     element.addEventListener("input", ({ target }) => {

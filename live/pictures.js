@@ -118,20 +118,20 @@ function drawBars(element, klPerUnit, active, high) {
   element.querySelector(".live-high").textContent = high;
 }
 
-/** Draw images of bytes beside one another, so many in a row. */
-function drawImages(canvas, images, side, count, row) {
-  const [columns, rows] = [Math.min(count, row), Math.ceil(count / row)];
-  const gap = 1;
-  canvas.width = columns * (side + gap) - gap;
-  canvas.height = rows * (side + gap) - gap;
+/** Draw the images that are shown, of bytes: in one row, or in two where there is little room. */
+function drawImages(canvas, images) {
+  const columns = canvas.clientWidth < 180 ? SHOWN / 2 : SHOWN;
+  const pitch = SIDE + 1; // with a gap between them
+  canvas.width = columns * pitch - 1;
+  canvas.height = (SHOWN / columns) * pitch - 1;
   const context = canvas.getContext("2d");
-  const tile = context.createImageData(side, side);
-  for (let n = 0; n < count; n++) {
-    for (let i = 0; i < side * side; i++) {
-      tile.data.fill(images[n * side * side + i], 4 * i, 4 * i + 3);
+  const tile = context.createImageData(SIDE, SIDE);
+  for (let n = 0; n < SHOWN; n++) {
+    for (let i = 0; i < PIXELS; i++) {
+      tile.data.fill(images[n * PIXELS + i], 4 * i, 4 * i + 3);
       tile.data[4 * i + 3] = 255;
     }
-    context.putImageData(tile, (n % row) * (side + gap), Math.floor(n / row) * (side + gap));
+    context.putImageData(tile, (n % columns) * pitch, Math.floor(n / columns) * pitch);
   }
 }
 

@@ -9,7 +9,7 @@ const stepsOf = ({ schedule }) => (schedule === "revive" ? REVIVE_STEPS : STEPS)
 // Up to constants, the loss is the sum of the squared errors + KL at a variance of 1/2, and their mean
 // + KL at D/2: for D pixels in [0, 1].
 const SUM = 0.5;
-const MEAN = 98; // D/2, for 14 × 14 pixels
+const MEAN = PIXELS / 2;
 
 /** Numbers have a range, and on a logarithmic slider equal ratios lie equally far apart. */
 const DIALS = {
@@ -91,8 +91,8 @@ const PRESETS = {
     settings: { schedule: "linear", ramp: 1200, cap: 0.5 },
     beside: "half-variance",
     text:
-      "A KL weight that stops at one half, beside half the variance at full weight. One loss is the " +
-      "double of the other at every step, so both models end with about the same KL and the same " +
+      "A KL weight that stops at one half, beside half the variance at full weight. Up to a " +
+      "constant, one loss is twice the other at every step, so both models end with about the same KL and the same " +
       "images. (Their ELBOs lie far apart all the same: another variance is another scale.)",
   },
   "half-variance": {
@@ -107,7 +107,7 @@ const PRESETS = {
     settings: { depth: 1 },
     text:
       "One hidden layer in the decoder in place of five, at a constant weight. It learns to use the " +
-      "code at once, and nothing has to be annealed.",
+      "code with nothing annealed.",
   },
   revive: {
     title: "Revive it",

@@ -4,5 +4,4 @@
 
 const SIDE = 14; // pixels, of what the model sees
 const PIXELS = SIDE * SIDE;
-const TEST_IMAGES = 128; // on which models are compared
-const SHOWN = 8; // of them, and of random codes, that the page shows
+const SHOWN = 8; // test images, and random codes, that the page shows

@@ -23,7 +23,7 @@ function meanImageError(train, test) {
 
 class Training {
   /**
-   * @param settings - {schedule, ramp, cap, variance, depth, latent, learningRate, seed, start}.
+   * @param settings - {schedule, ramp, cap, variance, depth, latent, "learning-rate", seed, start}.
    * @param data - {train, test} from `drawDigits`, and meanError.
    */
   constructor(settings, data, kernels) {
@@ -33,14 +33,14 @@ class Training {
     this.random = randomNumbers(seed);
     this.vae = new VAE(kernels, { batch: BATCH, pixels: PIXELS, encoder: [WIDTH], latent, decoder });
     this.vae.start(this.random, LOG_STD[settings.start]);
-    this.adam = new Adam(this.vae, settings.learningRate);
+    this.adam = new Adam(this.vae, settings["learning-rate"]);
     this.images = kernels.allocate(BATCH * PIXELS);
     this.noise = kernels.allocate(BATCH * latent);
     this.order = [];
     // The same for each look, and for each seed.
     const random = randomNumbers(0);
     const normals = (count) => Float32Array.from({ length: count * latent }, random.normal);
-    this.testNoise = normals(TEST_IMAGES);
+    this.testNoise = normals(data.test.count);
     this.randomCodes = normals(BATCH);
   }
 
@@ -68,10 +68,11 @@ class Training {
   look() {
     const { vae, images, noise, data, settings, step } = this;
     const { latent } = settings;
-    const batches = TEST_IMAGES / BATCH;
+    const { count } = data.test;
+    const batches = count / BATCH; // a whole number
     const klPerUnit = new Float64Array(latent);
-    const mean = new Float32Array(TEST_IMAGES * latent);
-    const std = new Float32Array(TEST_IMAGES * latent);
+    const mean = new Float32Array(count * latent);
+    const std = new Float32Array(count * latent);
     const alive = new Uint8Array(WIDTH);
     let [elbo, mse, reconstructions] = [0, 0, null];
     for (let n = 0; n < batches; n++) {

@@ -17,7 +17,7 @@ function prepare(digits) {
   const test = drawDigits(digits, digits.test);
   data = { train, test, meanError: meanImageError(train, test) };
   const shown = asBytes(test.images);
-  postMessage({ type: "ready", shown, labels: test.labels.slice(0, TEST_IMAGES) });
+  postMessage({ type: "ready", shown, labels: test.labels });
 }
 
 function kernelsFor(slot) {

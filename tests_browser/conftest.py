@@ -1,29 +1,17 @@
 """The built book behind a local server, in a real browser that reaches no other host."""
 
-import functools
-import http.server
 import os
 import shutil
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tools.browser import FLAGS, served
+
 PAGES = Path(__file__).parents[1] / "_build/html"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-)
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        """One line for each request would hide the tests' own."""
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +19,8 @@ def address():
     """Where the built book is served."""
     if not (PAGES / "index.html").exists():
         pytest.fail(f"there is no book in {PAGES}; `make book` builds it")
-    handler = functools.partial(Quiet, directory=PAGES)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(PAGES) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

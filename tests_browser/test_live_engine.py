@@ -1,12 +1,16 @@
 """The engine of `live/` in Chromium: the mathematics of the package, and the phenomenon."""
 
+import base64
+import re
+import subprocess
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import vae_utils as vu
-from tools.live_scripts import ENGINE, TEST_IMAGES, TRAIN_IMAGES, digits, joined
+from tools.live_scripts import ENGINE, LIVE, TEST_IMAGES, TRAIN_IMAGES, digits, joined
 from vae_utils import schedules
 
 BATCH, SIDE, LATENT, VARIANCE, WEIGHT, RATE = 64, 14, 8, 0.25, 0.7, 2e-3
@@ -237,7 +241,7 @@ def test_a_gate_opens_at_the_first_batch_that_is_good_enough(engine, data):
     opened_at, errors, weights = engine.evaluate("""() => {
       const training = new Training({
         ...{schedule: "gate", ramp: 50, cap: 1, variance: 0.25, depth: 1, latent: 8},
-        ...{learningRate: 0.002, seed: 0, start: "prior"},
+        ...{"learning-rate": 0.002, seed: 0, start: "prior"},
       }, data, plainKernels());
       const [errors, weights] = [[], []];
       const loss = training.vae.loss.bind(training.vae);
@@ -291,6 +295,27 @@ def test_products_of_matrices_of_any_shape(engine, rows, inner, cols):
             np.testing.assert_allclose(got, product, atol=1e-4)
 
 
+COMPILER = "assemblyscript@0.28.20"
+OPTIONS = (
+    *("--optimize", "--runtime", "stub", "--importMemory", "--noExportMemory"),
+    *("--noAssert", "--enable", "simd"),
+)
+
+
+def test_the_committed_kernels_are_what_their_source_compiles_to(tmp_path):
+    compiled = tmp_path / "kernels.wasm"
+    subprocess.run(
+        ["npx", "--yes", "--package", COMPILER, "asc", str(LIVE / "kernels.ts")]
+        + [*OPTIONS, "--outFile", str(compiled)],
+        cwd=tmp_path,
+        check=True,
+        timeout=300,
+    )
+    script = (LIVE / "kernels-simd.js").read_text("utf8")
+    lines = re.search(r"SIMD_CODE = \[(.*?)\]", script, re.S)[1]
+    assert base64.b64decode("".join(re.findall(r'"(.*?)"', lines))) == compiled.read_bytes()
+
+
 # ---- the phenomenon ----------------------------------------------------------
 
 SEEDS = range(10)
@@ -309,7 +334,6 @@ onmessage = ({data: message}) => {
   }
   const [preset, seed, others] = message;
   const settings = {...presetSettings(preset, seed), ...others};
-  settings.learningRate = settings["learning-rate"];
   const training = new Training(settings, data, fastestKernels());
   const meanwhile = [];
   while (training.step < stepsOf(settings)) {

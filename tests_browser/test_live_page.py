@@ -1,15 +1,15 @@
 """The page that trains a VAE: every dial, every experiment, and what a reader may do meanwhile."""
 
-import functools
 import gzip
-import http.server
 import re
-import threading
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import PAGES, Quiet
+from conftest import PAGES
 from playwright.sync_api import expect
+
+from benchmarks.live import TRAIN
+from tools.browser import served
 
 PRESETS = ["constant", "annealed", "too-slow", "mean", "cap", "half-variance", "shallow", "revive"]
 NUMBERS = ("step", "weight", "kl", "active", "error", "elbo")
@@ -438,37 +438,11 @@ def test_who_wants_little_motion_sees_few_pictures(open_live):
     assert 3 <= live.page.evaluate("drawn") <= 14
 
 
-QUICK = """async () => {
-  let longest = 0;
-  const tasks = new PerformanceObserver((list) => {
-    for (const {duration} of list.getEntries()) longest = Math.max(longest, duration);
-  });
-  tasks.observe({entryTypes: ["longtask"]});
-  const now = document.querySelector(".live-plot .live-now");
-  const began = performance.now();
-  const first = new Promise((done) => {
-    // The press clears the chart; the worker's first look puts a line with points there.
-    const drawn = new MutationObserver(() => {
-      if (!now.querySelector(".a")?.getAttribute("points")) return;
-      drawn.disconnect();
-      done(performance.now() - began);
-    });
-    drawn.observe(now, {childList: true});
-  });
-  document.querySelector("[data-preset=annealed]").click();
-  const box = document.querySelector("[data-live-vae]");
-  const took = await first;
-  while (box.dataset.state !== "done") await new Promise((next) => setTimeout(next, 100));
-  tasks.disconnect();
-  return [took, longest];
-}"""
-
-
 def test_the_page_stays_quick_while_a_model_learns(open_live):
     live = open_live()
     live.page.wait_for_timeout(1500)  # until the page is at rest
     # The best of three: what else the machine does is not the page's.
-    runs = [live.page.evaluate(QUICK) for _ in range(3)]
+    runs = [live.page.evaluate(TRAIN, "") for _ in range(3)]
     assert min(first for first, _ in runs) < 300
     assert min(longest for _, longest in runs) <= 50
 
@@ -489,11 +463,8 @@ def test_without_javascript_there_is_a_picture(browser, address):
 @pytest.fixture
 def below():
     """The book under a path of its own."""
-    handler = functools.partial(Quiet, directory=PAGES.parent)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{PAGES.name}"
-        server.shutdown()
+    with served(PAGES.parent) as address:
+        yield f"{address}/{PAGES.name}"
 
 
 @pytest.mark.parametrize("place", ["sub-path", "file"])
