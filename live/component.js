@@ -13,6 +13,7 @@ const LETTERS = ["a", "b"];
 const FEW = 0.15; // ReLUs that answer: below this share, a word of warning
 const HAND_STEPS = 400; // that a run goes on for after its weight was turned by hand
 const WATCH = 60; // milliseconds from one look to the next: slow enough to follow
+const REDRAW = 100; // milliseconds at least from one drawing to the next, at full speed
 const EARLIER_RUNS = 12; // that are drawn behind the current one
 
 let created = 0;
@@ -139,6 +140,7 @@ class LiveVAE {
   pause() {
     this.tell("pause");
     this.setState("paused");
+    if (this.dirty) this.drawAll();
     this.describe();
   }
 
@@ -200,12 +202,15 @@ class LiveVAE {
     if (this.state !== "training") {
       this.drawAll();
       this.describe();
-    } else if (!this.frame) this.frame = requestAnimationFrame(() => this.drawFrame());
+    } else if (!this.frame) this.frame = requestAnimationFrame((now) => this.drawFrame(now));
   }
 
-  drawFrame() {
+  drawFrame(now) {
     this.frame = null;
     if (!this.dirty) return;
+    // The processor's time is for the training; a later look is drawn in place of this one.
+    if (this.pace() === 0 && now - this.drawnAt < REDRAW) return;
+    this.drawnAt = now;
     const looks = this.current[0]?.looks.length ?? 0;
     // Who wants little motion gets a new picture every hundred steps.
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -2,29 +2,29 @@
 
 // What `kernels.ts` compiles to; a test compiles it again, and compares.
 const SIMD_CODE = [
-  "AGFzbQEAAAABKARgCn9/f39/f39/f38AYAN/f38AYAh/f39/f39/fwBgBn9/f39/fQACDwEDZW52Bm1lbW9yeQIAAAMF",
-  "BAABAgMHGwMGbWF0bXVsAAIHc2lnbW9pZAABBGFkYW0AAwqGCwSQAQIEfwF9A0AgByAISARAIAkhCgNAIAQgCksEQEMA",
-  "AAAAIQ4gASAFIAdsaiELIAIgCmohDEEAIQ0DQCADIA1KBEAgDiALKgIAIAwqAgCUkiEOIA1BAWohDSAGIAtqIQsgBCAM",
-  "aiEMDAELCyAAIAQgB2xqIApqIA44AgAgCkEEaiEKDAELCyAHQQFqIQcMAQsLC8UDAgJ7AX8gAkECdCECA0AgAiAFSwRA",
-  "IAEgBWr9AAQA/eEB/QwAAK5CAACuQgAArkIAAK5C/egB/QwAAK7CAACuwgAArsIAAK7C/ekBIgT9DDuquD87qrg/O6q4",
-  "PzuquD/95gH9aiEDIAAgBWr9DAAAgD8AAIA/AACAPwAAgD/9DAAAgD8AAIA/AACAPwAAgD/9DAENUDkBDVA5AQ1QOQEN",
-  "UDkgBCAD/QwAgDE/AIAxPwCAMT8AgDE//eYB/eUBIAP9DIOAXrmDgF65g4BeuYOAXrn95gH95QEiBP3mAf0MYQu2OmEL",
-  "tjphC7Y6YQu2Ov3kASAE/eYB/QyJiAg8iYgIPImICDyJiAg8/eQBIAT95gH9DKuqKj2rqio9q6oqPauqKj395AEgBP3m",
-  "Af0Mq6oqPquqKj6rqio+q6oqPv3kASAE/eYB/QwAAAA/AAAAPwAAAD8AAAA//eQBIAT95gH9DAAAgD8AAIA/AACAPwAA",
-  "gD/95AEgBP3mAf0MAACAPwAAgD8AAIA/AACAP/3kASAD/fgB/Qx/AAAAfwAAAH8AAAB/AAAA/a4BQRf9qwH95gH95AH9",
-  "5wH9CwQAIAVBEGohBQwBCwsL1wQCCn8LeyAFQQJ0IhFBYHEhDANAIAlBBGogA0wEQCABIAYgCWxqIg0gBmoiDiAGaiIP",
-  "IAZqIRBBACEKA0AgCiAMSQRA/QwAAAAAAAAAAAAAAAAAAAAAIRL9DAAAAAAAAAAAAAAAAAAAAAAhE/0MAAAAAAAAAAAA",
-  "AAAAAAAAACEU/QwAAAAAAAAAAAAAAAAAAAAAIRX9DAAAAAAAAAAAAAAAAAAAAAAhFv0MAAAAAAAAAAAAAAAAAAAAACEX",
-  "/QwAAAAAAAAAAAAAAAAAAAAAIRj9DAAAAAAAAAAAAAAAAAAAAAAhGUEAIQtBACEFIAIgCmohCANAIAQgC0oEQCASIAUg",
-  "DWr9CQIAIhsgCP0ABAAiGv3mAf3kASESIBMgGyAI/QAEECIb/eYB/eQBIRMgFCAFIA5q/QkCACIcIBr95gH95AEhFCAV",
-  "IBwgG/3mAf3kASEVIBYgBSAPav0JAgAiHCAa/eYB/eQBIRYgFyAcIBv95gH95AEhFyAYIAUgEGr9CQIAIhwgGv3mAf3k",
-  "ASEYIBkgHCAb/eYB/eQBIRkgC0EBaiELIAUgB2ohBSAIIBFqIQgMAQsLIAAgCSARbGogCmoiBSAS/QsEACAFIBP9CwQQ",
-  "IAUgEWoiCCAU/QsEACAIIBX9CwQQIAUgEUEBdGoiCCAW/QsEACAIIBf9CwQQIAUgEUEDbGoiBSAY/QsEACAFIBn9CwQQ",
-  "IApBIGohCgwBCwsgCUEEaiEJDAELCyAAIAEgAiAEIBEgBiAHQQAgCSAMEAAgACABIAIgBCARIAYgByAJIANBABAAC9EB",
-  "AgN/A3sgBEECdCEHA0AgBiAHSQRAIAAgBmoiBCAE/QAEACAF/RMgAiAGaiIE/QAEACIK/QzNzMw9zczMPc3MzD3NzMw9",
-  "IAEgBmr9AAQAIgkgCv3lAf3mAf3kASIK/eYBIAMgBmoiCP0ABAAiC/0MbxKDOm8SgzpvEoM6bxKDOiAJIAn95gEgC/3l",
-  "Af3mAf3kASIJ/eMB/QyVv9Yzlb/WM5W/1jOVv9Yz/eQB/ecB/eUB/QsEACAEIAr9CwQAIAggCf0LBAAgBkEQaiEGDAEL",
-  "Cws=",
+  "AGFzbQEAAAABLwVgA39/fwBgC39/f39/f39/f39/AGACf38AYAl/f39/f39/f38AYAZ/f39/f30AAg8BA2VudgZtZW1v",
+  "cnkCAAADBwYBAAACAwQHMQUGbWF0bXVsAAQEcmVsdQADDHJlbHVHcmFkaWVudAACB3NpZ21vaWQAAQRhZGFtAAUKqAsG",
+  "kwECBH8BfQNAIAggCUgEQCAKIQsDQCAFIAtLBEAgAyALaioCACEPIAEgBiAIbGohDCACIAtqIQ1BACEOA0AgBCAOSgRA",
+  "IA8gDCoCACANKgIAlJIhDyAOQQFqIQ4gByAMaiEMIAUgDWohDQwBCwsgACAFIAhsaiALaiAPOAIAIAtBBGohCwwBCwsg",
+  "CEEBaiEIDAELCwvFAwICewF/IAJBAnQhAgNAIAIgBUsEQCABIAVq/QAEAP3hAf0MAACuQgAArkIAAK5CAACuQv3oAf0M",
+  "AACuwgAArsIAAK7CAACuwv3pASIE/Qw7qrg/O6q4PzuquD87qrg//eYB/WohAyAAIAVq/QwAAIA/AACAPwAAgD8AAIA/",
+  "/QwAAIA/AACAPwAAgD8AAIA//QwBDVA5AQ1QOQENUDkBDVA5IAQgA/0MAIAxPwCAMT8AgDE/AIAxP/3mAf3lASAD/QyD",
+  "gF65g4BeuYOAXrmDgF65/eYB/eUBIgT95gH9DGELtjphC7Y6YQu2OmELtjr95AEgBP3mAf0MiYgIPImICDyJiAg8iYgI",
+  "PP3kASAE/eYB/Qyrqio9q6oqPauqKj2rqio9/eQBIAT95gH9DKuqKj6rqio+q6oqPquqKj795AEgBP3mAf0MAAAAPwAA",
+  "AD8AAAA/AAAAP/3kASAE/eYB/QwAAIA/AACAPwAAgD8AAIA//eQBIAT95gH9DAAAgD8AAIA/AACAPwAAgD/95AEgA/34",
+  "Af0MfwAAAH8AAAB/AAAAfwAAAP2uAUEX/asB/eYB/eQB/ecB/QsEACAFQRBqIQUMAQsLC08BAn8gAkECdCEEA0AgAyAE",
+  "SQRAIAAgA2oiAiAC/QAEACABIANq/QAEAP0MAAAAAAAAAAAAAAAAAAAAAP1B/U/9CwQAIANBEGohAwwBCwsLRQECfyAB",
+  "QQJ0IQMDQCACIANJBEAgACACaiIBIAH9AAQA/QwAAAAAAAAAAAAAAAAAAAAA/ekB/QsEACACQRBqIQIMAQsLC+ADAgt7",
+  "Cn8gBkECdCIVQWBxIRkDQCAWQQRqIARMBEAgASAHIBZsaiIaIAdqIhsgB2oiHCAHaiEdQQAhFwNAIBcgGUkEQCADIBdq",
+  "Igb9AAQAIgshDyAG/QAEECIMIRAgCyIJIQ0gDCIKIQ5BACEGQQAhGCACIBdqIRQDQCAFIAZKBEAgCyAYIBpq/QkCACIS",
+  "IBT9AAQAIhH95gH95AEhCyAMIBIgFP0ABBAiEv3mAf3kASEMIA8gGCAbav0JAgAiEyAR/eYB/eQBIQ8gECATIBL95gH9",
+  "5AEhECAJIBggHGr9CQIAIhMgEf3mAf3kASEJIAogEyAS/eYB/eQBIQogDSAYIB1q/QkCACITIBH95gH95AEhDSAOIBMg",
+  "Ev3mAf3kASEOIAZBAWohBiAIIBhqIRggFCAVaiEUDAELCyAAIBUgFmxqIBdqIgYgC/0LBAAgBiAM/QsEECAGIBVqIhQg",
+  "D/0LBAAgFCAQ/QsEECAGIBVBAXRqIhQgCf0LBAAgFCAK/QsEECAGIBVBA2xqIgYgDf0LBAAgBiAO/QsEECAXQSBqIRcM",
+  "AQsLIBZBBGohFgwBCwsgACABIAIgAyAFIBUgByAIQQAgFiAZEAAgACABIAIgAyAFIBUgByAIIBYgBEEAEAAL0QECA38D",
+  "eyAEQQJ0IQcDQCAGIAdJBEAgACAGaiIEIAT9AAQAIAX9EyACIAZqIgT9AAQAIgr9DM3MzD3NzMw9zczMPc3MzD0gASAG",
+  "av0ABAAiCSAK/eUB/eYB/eQBIgr95gEgAyAGaiII/QAEACIL/QxvEoM6bxKDOm8SgzpvEoM6IAkgCf3mASAL/eUB/eYB",
+  "/eQBIgn94wH9DJW/1jOVv9Yzlb/WM5W/1jP95AH95wH95QH9CwQAIAQgCv0LBAAgCCAJ/QsEACAGQRBqIQYMAQsLCw==",
 ].join("");
 const SIMD_MEMORY = 16; // MiB: several times what the largest net of the page needs
 
@@ -53,21 +53,30 @@ function simdKernels() {
     used = 0;
   }
 
-  function matmul(out, a, b, rows, inner, cols, ai, ap) {
-    const addresses = [out.byteOffset, a.byteOffset, b.byteOffset];
-    exports.matmul(...addresses, rows, inner, cols, 4 * ai, 4 * ap);
+  const addresses = (...arrays) => arrays.map((array) => array.byteOffset);
+
+  function matmul(out, a, b, c, rows, inner, cols, ai, ap) {
+    exports.matmul(...addresses(out, a, b, c), rows, inner, cols, 4 * ai, 4 * ap);
+  }
+
+  function relu(x) {
+    exports.relu(x.byteOffset, x.length);
+  }
+
+  function reluGradient(gradient, output) {
+    exports.reluGradient(...addresses(gradient, output), output.length);
   }
 
   function sigmoid(out, logits) {
-    exports.sigmoid(out.byteOffset, logits.byteOffset, out.length);
+    exports.sigmoid(...addresses(out, logits), out.length);
   }
 
   function adam(values, gradient, first, second, rate) {
-    const addresses = [values, gradient, first, second].map((array) => array.byteOffset);
-    exports.adam(...addresses, values.length, rate);
+    exports.adam(...addresses(values, gradient, first, second), values.length, rate);
   }
 
-  return { name: "WebAssembly with SIMD", allocate, reset, matmul, sigmoid, adam };
+  const kernels = { matmul, relu, reluGradient, sigmoid, adam };
+  return { name: "WebAssembly with SIMD", allocate, reset, ...kernels };
 }
 
 /** The fastest kernels that this browser has. */

@@ -1,24 +1,29 @@
 "use strict";
 
-// The three operations that take the engine's time. All the rest are short loops.
+// The operations that take the engine's time. All the rest are short loops.
 //
 // Matrices lie row by row in typed arrays. `matmul` reads its first factor with two strides, so
-// that one kernel serves forward (x W) and for the gradient of the weights (xᵀ dy), without a copy.
+// that one kernel serves forward (x W + b) and for the gradients (xᵀ dy), without a copy.
 
 /**
- * Kernels in plain JavaScript: {name, allocate, reset, matmul, sigmoid, adam}.
+ * Kernels in plain JavaScript: {name, allocate, reset, matmul, relu, reluGradient, sigmoid, adam}.
  *
  * @param Numbers - Float32Array; or Float64Array, to check gradients by finite differences.
  */
 function plainKernels(Numbers = Float32Array) {
-  /** out (rows, cols) = A B. B is (inner, cols); A's element (i, p) lies at a[i · ai + p · ap]. */
-  function matmul(out, a, b, rows, inner, cols, ai, ap) {
+  /**
+   * out (rows, cols) = A B + c: the row c is added to each row of the product.
+   *
+   * B is (inner, cols); A's element (i, p) lies at a[i · ai + p · ap].
+   */
+  function matmul(out, a, b, c, rows, inner, cols, ai, ap) {
     const [tiledRows, tiledCols] = [rows - (rows % 4), cols - (cols % 4)];
     // Tiles of four rows by four columns: sixteen sums for eight numbers that are read.
     for (let i = 0; i < tiledRows; i += 4) {
       for (let j = 0; j < tiledCols; j += 4) {
-        let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0;
-        let u0 = 0, u1 = 0, u2 = 0, u3 = 0, v0 = 0, v1 = 0, v2 = 0, v3 = 0;
+        const c0 = c[j], c1 = c[j + 1], c2 = c[j + 2], c3 = c[j + 3];
+        let s0 = c0, s1 = c1, s2 = c2, s3 = c3, t0 = c0, t1 = c1, t2 = c2, t3 = c3;
+        let u0 = c0, u1 = c1, u2 = c2, u3 = c3, v0 = c0, v1 = c1, v2 = c2, v3 = c3;
         for (let p = 0, at = i * ai, q = j; p < inner; p++, at += ap, q += cols) {
           const b0 = b[q], b1 = b[q + 1], b2 = b[q + 2], b3 = b[q + 3];
           const s = a[at], t = a[at + ai], u = a[at + 2 * ai], v = a[at + 3 * ai];
@@ -40,11 +45,21 @@ function plainKernels(Numbers = Float32Array) {
     // The columns and the rows that are left.
     for (let i = 0; i < rows; i++) {
       for (let j = i < tiledRows ? tiledCols : 0; j < cols; j++) {
-        let sum = 0;
+        let sum = c[j];
         for (let p = 0; p < inner; p++) sum += a[i * ai + p * ap] * b[p * cols + j];
         out[i * cols + j] = sum;
       }
     }
+  }
+
+  /** x = max(x, 0), in place. */
+  function relu(x) {
+    for (let i = 0; i < x.length; i++) if (x[i] < 0) x[i] = 0;
+  }
+
+  /** Where a ReLU gave 0, nothing below it had a part in the loss: the gradient is 0 there. */
+  function reluGradient(gradient, output) {
+    for (let i = 0; i < output.length; i++) if (output[i] === 0) gradient[i] = 0;
   }
 
   /** out = 1 / (1 + exp(−logits)) */
@@ -66,6 +81,6 @@ function plainKernels(Numbers = Float32Array) {
     name: "plain JavaScript",
     allocate: (size) => new Numbers(size),
     reset() {}, // old arrays are the browser's to collect
-    ...{ matmul, sigmoid, adam },
+    ...{ matmul, relu, reluGradient, sigmoid, adam },
   };
 }

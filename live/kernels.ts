@@ -9,12 +9,12 @@
 
 // The sums of some rows and columns, one number at a time.
 function rest(
-  out: usize, a: usize, b: usize, inner: i32, line: usize, ai: usize, ap: usize,
+  out: usize, a: usize, b: usize, c: usize, inner: i32, line: usize, ai: usize, ap: usize,
   firstRow: i32, rows: i32, firstByte: usize,
 ): void {
   for (let i = firstRow; i < rows; i++) {
     for (let j = firstByte; j < line; j += 4) {
-      let sum: f32 = 0;
+      let sum = load<f32>(c + j);
       let left = a + <usize>i * ai, right = b + j;
       for (let p = 0; p < inner; p++, left += ap, right += line) {
         sum += load<f32>(left) * load<f32>(right);
@@ -24,9 +24,10 @@ function rest(
   }
 }
 
-// out (rows, cols) = A B; ai and ap count bytes.
+// out (rows, cols) = A B + c; ai and ap count bytes.
 export function matmul(
-  out: usize, a: usize, b: usize, rows: i32, inner: i32, cols: i32, ai: usize, ap: usize,
+  out: usize, a: usize, b: usize, c: usize,
+  rows: i32, inner: i32, cols: i32, ai: usize, ap: usize,
 ): void {
   const line = <usize>cols << 2; // bytes of a row of B
   const tiled = line & ~31;
@@ -35,8 +36,8 @@ export function matmul(
   for (; i + 4 <= rows; i += 4) {
     const a0 = a + <usize>i * ai, a1 = a0 + ai, a2 = a1 + ai, a3 = a2 + ai;
     for (let j: usize = 0; j < tiled; j += 32) {
-      let s00 = f32x4.splat(0), s01 = f32x4.splat(0), s10 = f32x4.splat(0), s11 = f32x4.splat(0);
-      let s20 = f32x4.splat(0), s21 = f32x4.splat(0), s30 = f32x4.splat(0), s31 = f32x4.splat(0);
+      const c0 = v128.load(c + j), c1 = v128.load(c + j, 16);
+      let s00 = c0, s01 = c1, s10 = c0, s11 = c1, s20 = c0, s21 = c1, s30 = c0, s31 = c1;
       for (let p = 0, q: usize = 0, at = b + j; p < inner; p++, q += ap, at += line) {
         const b0 = v128.load(at), b1 = v128.load(at, 16);
         s00 = add(s00, a0 + q, b0); s01 = add(s01, a0 + q, b1);
@@ -51,8 +52,8 @@ export function matmul(
       v128.store(o + 3 * line, s30); v128.store(o + 3 * line, s31, 16);
     }
   }
-  rest(out, a, b, inner, line, ai, ap, 0, i, tiled); // columns that are left
-  rest(out, a, b, inner, line, ai, ap, i, rows, 0); // rows that are left
+  rest(out, a, b, c, inner, line, ai, ap, 0, i, tiled); // columns that are left
+  rest(out, a, b, c, inner, line, ai, ap, i, rows, 0); // rows that are left
 }
 
 // Four values of exp(x), for x from -87 to 87: x = n ln 2 + r, and exp(r) by its Taylor series.
@@ -75,7 +76,20 @@ export function matmul(
   return f32x4.mul(sum, i32x4.shl(bits, 23));
 }
 
-// Arrays end on a multiple of four numbers, so that nothing is left over here.
+// Arrays end on a multiple of four numbers, so that nothing is left over from here on.
+export function relu(x: usize, size: i32): void {
+  for (let at: usize = 0, end = <usize>size << 2; at < end; at += 16) {
+    v128.store(x + at, f32x4.max(v128.load(x + at), f32x4.splat(0)));
+  }
+}
+
+export function reluGradient(gradient: usize, output: usize, size: i32): void {
+  for (let at: usize = 0, end = <usize>size << 2; at < end; at += 16) {
+    const off = f32x4.eq(v128.load(output + at), f32x4.splat(0));
+    v128.store(gradient + at, v128.andnot(v128.load(gradient + at), off));
+  }
+}
+
 export function sigmoid(out: usize, logits: usize, size: i32): void {
   const one = f32x4.splat(1);
   for (let at: usize = 0, end = <usize>size << 2; at < end; at += 16) {

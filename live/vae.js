@@ -19,6 +19,8 @@ class Dense {
     this.transposed = kernels.allocate(inputs * units);
     this.output = kernels.allocate(batch * units);
     this.inputGradient = kernels.allocate(batch * inputs);
+    this.zeros = kernels.allocate(Math.max(inputs, units));
+    this.ones = kernels.allocate(batch).fill(1);
   }
 
   /** Draw the start values of Glorot and Bengio (2010), Keras' own. */
@@ -31,46 +33,38 @@ class Dense {
   }
 
   forward(x) {
-    const { batch, inputs, units, output, bias } = this;
+    const { batch, inputs, units, output, weights, bias } = this;
     this.input = x;
-    this.kernels.matmul(output, x, this.weights, batch, inputs, units, inputs, 1);
-    for (let i = 0, at = 0; i < batch; i++) {
-      for (let j = 0; j < units; j++, at++) output[at] += bias[j];
-    }
+    this.kernels.matmul(output, x, weights, bias, batch, inputs, units, inputs, 1);
     return output;
   }
 
-  /** From dL/dy (n, units): the gradients dW = xᵀ dy and db, and, if asked for, dx = dy Wᵀ. */
+  /** From dL/dy (n, units): the gradients dW = xᵀ dy and db = 1ᵀ dy, and, if asked for, dx = dy Wᵀ. */
   backward(dy, wantsInput = true) {
-    const { batch, inputs, units, weights, transposed, biasGradient } = this;
-    this.kernels.matmul(this.weightsGradient, this.input, dy, inputs, batch, units, 1, inputs);
-    biasGradient.fill(0);
-    for (let i = 0, at = 0; i < batch; i++) {
-      for (let j = 0; j < units; j++, at++) biasGradient[j] += dy[at];
-    }
+    const { batch, inputs, units, weights, transposed, zeros } = this;
+    const { matmul } = this.kernels;
+    matmul(this.weightsGradient, this.input, dy, zeros, inputs, batch, units, 1, inputs);
+    matmul(this.biasGradient, this.ones, dy, zeros, 1, batch, units, batch, 1);
     if (!wantsInput) return null;
     for (let i = 0; i < inputs; i++) {
       for (let j = 0; j < units; j++) transposed[j * inputs + i] = weights[i * units + j];
     }
-    this.kernels.matmul(this.inputGradient, dy, transposed, batch, units, inputs, units, 1);
+    matmul(this.inputGradient, dy, transposed, zeros, batch, units, inputs, units, 1);
     return this.inputGradient;
   }
-}
-
-function relu(x) {
-  for (let i = 0; i < x.length; i++) if (x[i] < 0) x[i] = 0;
 }
 
 /** Dense layers with ReLUs between them, none after the last. */
 class Network {
   constructor(kernels, batch, sizes) {
+    this.kernels = kernels;
     this.layers = sizes.slice(1).map((units, i) => new Dense(kernels, batch, sizes[i], units));
   }
 
   forward(x) {
     for (const layer of this.layers) {
       x = layer.forward(x);
-      if (layer !== this.layers.at(-1)) relu(x);
+      if (layer !== this.layers.at(-1)) this.kernels.relu(x);
     }
     return x;
   }
@@ -78,11 +72,7 @@ class Network {
   backward(gradient, wantsInput) {
     for (let i = this.layers.length - 1; i >= 0; i--) {
       gradient = this.layers[i].backward(gradient, wantsInput || i > 0);
-      if (i > 0) {
-        // Where a ReLU gave 0, nothing below it had a part in the loss.
-        const below = this.layers[i - 1].output;
-        for (let j = 0; j < below.length; j++) if (below[j] === 0) gradient[j] = 0;
-      }
+      if (i > 0) this.kernels.reluGradient(gradient, this.layers[i - 1].output);
     }
     return gradient;
   }

@@ -11,6 +11,7 @@ import psutil
 import pytest
 from conftest import bright_bars
 
+from tools.pace import slowness
 from vae_utils import Gaussian, Images, Params, mse
 from vae_utils.notebook.playground import Playground, form, panel
 from vae_utils.schedules import Linear
@@ -115,18 +116,19 @@ def test_it_trains_as_train_does(ground):
 
 
 def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(ground):
+    second = slowness()
     pictures = []
     ground.picture.observe(lambda change: pictures.append(time.monotonic()), "value")
     ground.form.fields["steps"].value = LONG
     ground.buttons["Train"].click()
     until(lambda: ground.bar.value > 0)
     # Within any one second of these, as the machine may be busy with something else.
-    until(lambda: any(b - a < 1 for a, b in zip(pictures, pictures[5:])), seconds=20)
+    until(lambda: any(b - a < second for a, b in zip(pictures, pictures[5:])), 20 * second)
     assert "s left" in ground.steps.value
     asked = time.monotonic()
     ground.buttons["Stop"].click()
     ground.wait(60)
-    assert time.monotonic() - asked < 1
+    assert time.monotonic() - asked < second
     assert "Stopped after" in ground.status.value
     assert 0 < ground.runs[0]["steps"] < 100_000
     assert ground.runs[0]["steps"] == ground.runs[0]["curves"][0][-1]
@@ -134,6 +136,7 @@ def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(g
 
 def test_python_goes_on_while_a_run_does(ground):
     """Over a few seconds, half of the short sleeps end within 50 ms, and none takes a second."""
+    second = slowness()
     ground.form.fields["steps"].value = LONG
     ground.buttons["Train"].click()
     until(lambda: ground.bar.value > 0)
@@ -143,7 +146,7 @@ def test_python_goes_on_while_a_run_does(ground):
         time.sleep(0.01)
         waits.append(time.monotonic() - start)
     assert ground.running
-    assert np.median(waits) < 0.05 and max(waits) < 1
+    assert np.median(waits) < 0.05 * second and max(waits) < second
 
 
 def test_a_second_train_is_refused_and_the_first_goes_on(ground):

@@ -278,18 +278,19 @@ def test_images_are_those_of_the_package(engine, data):
 def test_products_of_matrices_of_any_shape(engine, rows, inner, cols):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((rows, inner)), rng.standard_normal((inner, cols))
-    product = (a @ b).ravel()
+    row = rng.standard_normal(cols)
+    product = (a @ b + row).ravel()
     for kernels in KERNELS:
         for turned in (False, True):
             got = engine.evaluate(
-                f"""([a, b, rows, inner, cols, ai, ap]) => {{
+                f"""([a, b, c, rows, inner, cols, ai, ap]) => {{
                   const kernels = {kernels};
                   const put = (from) => (to => (to.set(from), to))(kernels.allocate(from.length));
                   const out = kernels.allocate(rows * cols);
-                  kernels.matmul(out, put(a), put(b), rows, inner, cols, ai, ap);
+                  kernels.matmul(out, put(a), put(b), put(c), rows, inner, cols, ai, ap);
                   return [...out];
                 }}""",
-                [*flat([a.T if turned else a, b]), rows, inner, cols]
+                [*flat([a.T if turned else a, b, row]), rows, inner, cols]
                 + ([1, rows] if turned else [inner, 1]),
             )
             np.testing.assert_allclose(got, product, atol=1e-4)

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from benchmarks.live import TRAIN
 from tools.browser import served
+from tools.pace import slowness
 
 PRESETS = ["constant", "annealed", "too-slow", "mean", "cap", "half-variance", "shallow", "revive"]
 NUMBERS = ("step", "weight", "kl", "active", "error", "elbo")
@@ -441,10 +442,11 @@ def test_who_wants_little_motion_sees_few_pictures(open_live):
 def test_the_page_stays_quick_while_a_model_learns(open_live):
     live = open_live()
     live.page.wait_for_timeout(1500)  # until the page is at rest
+    slow = slowness()
     # The best of three: what else the machine does is not the page's.
     runs = [live.page.evaluate(TRAIN, "") for _ in range(3)]
-    assert min(first for first, _ in runs) < 300
-    assert min(longest for _, longest in runs) <= 50
+    assert min(first for first, _ in runs) < 300 * slow
+    assert min(longest for _, longest in runs) <= 50 * slow
 
 
 def test_without_javascript_there_is_a_picture(browser, address):
