@@ -303,6 +303,19 @@ class LiveVAE {
     }
     this.drawTests();
     this.drawCharts();
+    this.nameEarlier();
+  }
+
+  /** The runs whose lines stay behind those of the current ones. */
+  get earlier() {
+    return this.runs.filter((run) => !this.current.includes(run)).slice(-EARLIER_RUNS);
+  }
+
+  nameEarlier() {
+    const names = [...new Set(this.earlier.map(describe))];
+    const line = this.find(".live-earlier");
+    line.hidden = names.length === 0;
+    line.textContent = `Thin lines: ${names.join("; ")}.`;
   }
 
   drawAll() {
@@ -313,14 +326,13 @@ class LiveVAE {
 
   drawCharts() {
     const steps = this.steps ?? STEPS;
-    const earlier = this.runs.filter((run) => !this.current.includes(run));
     for (const [name, chart] of Object.entries(this.charts)) {
       const line = (run, style) => ({ points: run.looks.map((look) => [look.step, look[name]]), style });
       // The ELBO of another variance lies elsewhere altogether.
       const variance = (this.current[0]?.settings ?? this.chosen()[0]).variance;
-      const behind = earlier
-        .slice(-EARLIER_RUNS)
-        .filter((run) => name !== "elbo" || run.settings.variance === variance);
+      const behind = this.earlier.filter(
+        (run) => name !== "elbo" || run.settings.variance === variance,
+      );
       chart.draw(
         behind.map((run) => line(run, "earlier")),
         this.current.map((run, i) => line(run, LETTERS[i])),
@@ -433,6 +445,7 @@ class LiveVAE {
     this.find("[data-action=train]").focus(); // the table, and its buttons, are gone
     this.listRuns();
     this.drawCharts();
+    this.nameEarlier();
   }
 
   // ---- what the reader does --------------------------------------------------

@@ -34,6 +34,7 @@ function wholePage(name) {
       <p class="live-message" role="alert"></p>
       <div class="live-models"></div>
       <div class="live-charts"></div>
+      <p class="live-earlier" hidden></p>
       <details class="live-settings" ${matchMedia("(min-width: 40rem)").matches ? "open" : ""}>
         <summary>Turn the dials</summary>
         <p class="live-pending" hidden>Press <em>Train again</em> for the new settings.</p>
@@ -79,6 +80,7 @@ function compactPage() {
       <p class="live-message" role="alert"></p>
       <div class="live-models"></div>
       <div class="live-charts"></div>
+      <p class="live-earlier" hidden></p>
     </div>`;
 }
 

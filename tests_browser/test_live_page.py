@@ -355,6 +355,7 @@ def test_all_runs_are_listed_and_stay_behind(open_live):
     rows = live.find(".live-runs tbody tr")
     assert rows.locator("a").all_text_contents() == ["Shallow decoder", "Annealed"]
     assert live.find(".live-plot .earlier").count() == 4
+    expect(live.find(".live-earlier")).to_have_text("Thin lines: Shallow decoder.")
     lines = saved(live).splitlines()
     assert len(lines) == 3
     assert lines[0].startswith("schedule,ramp,cap,variance,depth,latent,learning-rate,start,seed")
