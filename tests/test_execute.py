@@ -78,13 +78,15 @@ def test_one_signal_ends_the_build_and_its_kernels(notebook, tmp_path, how):
             os.killpg(run.pid, signal.SIGINT)
         else:
             run.terminate()
-        assert run.wait(20) != 0
-        _, alive = psutil.wait_procs(processes, timeout=20)
+        # What hangs, hangs for good; what is slow comes to its end.
+        assert run.wait(120) != 0
+        _, alive = psutil.wait_procs(processes, timeout=120)
         assert not alive
     finally:
         for process in [run, *processes]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+        run.wait()
 
 
 def test_workers_have_no_core_in_common(monkeypatch):
