@@ -134,7 +134,7 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 
 # The lower bounds of pyproject.toml on the oldest Python; nothing of requirements.txt.
 OLDEST_PYTHON := 3.11
-PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks execute export figures numbers \
+PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks execute exercises export figures numbers \
   playground repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
 
 .venv-oldest/.ready: oldest.txt pyproject.toml

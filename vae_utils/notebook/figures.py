@@ -31,6 +31,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK = COLOURS = (
     "#D55E00",
     "#000000",
 )
+DIGITS = plt.color_sequences["tab10"]  # one for each digit
 WIDTH = 6.0  # inches: wide enough for a laptop, with type that a phone can still show
 # Options for text that may lie on a mark or a line.
 HALO: dict[str, Any] = {"path_effects": [withStroke(linewidth=3, foreground="white")], "zorder": 3}
@@ -354,7 +355,10 @@ def code_map(mean: np.ndarray, labels: np.ndarray, reach: float) -> tuple[Figure
         The figure, the axis of the map, and the axis of the frame.
     """
     figure, (axis, frame) = plt.subplots(1, 2, figsize=(WIDTH, 3.4), width_ratios=[1.7, 1])
-    axis.scatter(*mean.T, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, s=4)
+    for label in np.unique(labels):
+        # Each dot is its digit: no ten colours are told apart by everybody.
+        codes = mean[labels == label]
+        axis.scatter(*codes.T, color=DIGITS[label], marker=f"${label}$", s=16, linewidths=0)
     for label in np.unique(labels):
         centre = np.median(mean[labels == label], axis=0)
         box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "0.5"}

@@ -18,9 +18,14 @@ def glue(name: str, text: str) -> None:
         name: the key that sentences refer to.
         text: the number as it is to appear, with its unit if it has one.
     """
-    text = re.sub(r"-(?=[\d.])", "−", text)
+    text = with_minus(text)
     myst_nb.glue(name, text, display=False)
     print(f"{name}: {text}")
+
+
+def with_minus(text: str) -> str:
+    """Turn each hyphen before a digit into a minus sign, as in typeset numbers."""
+    return re.sub(r"-(?=[\d.])", "−", text)
 
 
 def mean_and_range(values: np.ndarray, digits: int = 1) -> str:

@@ -1,0 +1,73 @@
+"""Diagrams of models, drawn like all other figures of the book."""
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from vae_utils.notebook.figures import BLACK, BLUE, ORANGE, VERMILION, WIDTH
+
+
+def vae() -> Figure:
+    """Draw a VAE from image to loss: encoder, noise, decoder and the two terms."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.1))
+    axis.set(xlim=(0, 12), ylim=(0, 5.8))
+    axis.set_axis_off()
+    _box(axis, (0.9, 3.5), "image\n$x$")
+    _box(axis, (3.0, 3.5), "encoder", BLUE)
+    _box(axis, (5.1, 4.2), r"mean $\mu$")
+    _box(axis, (5.1, 2.8), r"std $\sigma$")
+    _box(axis, (7.2, 3.5), "code $z$\n" + r"$= \mu + \sigma\varepsilon$")
+    _box(axis, (9.2, 3.5), "decoder", BLUE)
+    _box(axis, (11.1, 3.5), "pixel\nmeans " + r"$\hat x$")
+    axis.text(7.2, 5.35, r"noise $\varepsilon \sim \mathcal{N}(0, 1)$", ha="center", color=BLACK)
+    for start, end in (
+        ((1.7, 3.5), (2.2, 3.5)),
+        ((3.8, 3.7), (4.3, 4.2)),
+        ((3.8, 3.3), (4.3, 2.8)),
+        ((5.9, 4.2), (6.4, 3.7)),
+        ((5.9, 2.8), (6.4, 3.3)),
+        ((7.2, 5.1), (7.2, 4.2)),
+        ((8.0, 3.5), (8.4, 3.5)),
+        ((10.0, 3.5), (10.3, 3.5)),
+    ):
+        _arrow(axis, start, end)
+    _box(
+        axis,
+        (5.1, 0.7),
+        "KL: how far are\n" + r"$\mu$ and $\sigma$ from 0 and 1?",
+        VERMILION,
+        width=4.4,
+    )
+    _arrow(axis, (5.1, 2.25), (5.1, 1.25), VERMILION)
+    _box(axis, (10.05, 0.7), "error: how far\n" + r"is $\hat x$ from $x$?", ORANGE, width=3.5)
+    _arrow(axis, (11.1, 2.95), (11.1, 1.25), ORANGE)
+    axis.text(7.8, 0.7, "+", ha="center", va="center", fontsize=13)
+    axis.text(1.6, 0.7, "loss  =", ha="center", va="center", fontsize=12)
+    return figure
+
+
+def _box(
+    axis: Axes, centre: tuple[float, float], text: str, colour: str = BLACK, width: float = 1.5
+) -> None:
+    x, y = centre
+    height = 1.0
+    axis.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0.05",
+            facecolor="white",
+            edgecolor=colour,
+            linewidth=1.5,
+        )
+    )
+    axis.text(x, y, text, ha="center", va="center", fontsize=10.5)
+
+
+def _arrow(
+    axis: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = BLACK
+) -> None:
+    style = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    axis.annotate("", end, start, arrowprops=style)
