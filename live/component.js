@@ -76,7 +76,7 @@ class LiveVAE {
     }
     this.find(".live-look-for").textContent = preset
       ? PRESETS[preset].text
-      : "Settings of your own. Press Train, and compare with an earlier run.";
+      : "Settings of your own: train them, and compare with an earlier run.";
     this.showPending();
   }
 

@@ -97,9 +97,10 @@ function fromZero(behind, now) {
   return [0, unit * [1, 2, 3, 5, 10].find((times) => times * unit >= high * 0.999)];
 }
 
-/** Around the values of the current runs. */
+/** Around the values of the current runs, and where the earlier ones ended. */
 function aroundTheEnd(behind, now) {
-  const values = settledValues(now);
+  const ends = behind.map(({ points }) => points.at(-1)[1]).filter(Number.isFinite);
+  const values = [...settledValues(now), ...ends];
   if (values.length === 0) return [-100, 0];
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const grain = high - low > 50 ? 20 : 2;
