@@ -128,8 +128,15 @@ class LiveVAE {
     this.setState(paused ? "paused" : "training");
     this.announce("");
     this.sayStatus("Training.");
+    this.showPictures();
     const { id, steps } = this;
     this.tell("train", { id, steps, settings, pace: this.pace(), plain, paused });
+  }
+
+  /** Bring the pictures into view where the screen ends above them, as on a phone. */
+  showPictures() {
+    const { bottom } = this.find(".live-models").getBoundingClientRect();
+    if (bottom > innerHeight) this.element.scrollIntoView();
   }
 
   /** Milliseconds from one look to the next. */

@@ -84,7 +84,7 @@ const PRESETS = {
     text:
       "The loss takes the mean of the squared errors over the 196 pixels, as many programs do, and " +
       "not their sum: so the KL weighs 196 times as much as with the sum. The ramp is the one that " +
-      "worked: does it help here?",
+      "worked: does it help here? Then lower the variance of each pixel, and train again.",
   },
   cap: {
     title: "Cap of one half",

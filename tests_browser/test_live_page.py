@@ -405,6 +405,14 @@ def test_axe_finds_nothing_and_nothing_is_too_wide(open_live, width, scheme):
     assert live.page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_on_a_phone_the_press_brings_the_pictures_into_view(open_live):
+    live = open_live(width=380)
+    live.find("[data-preset=annealed]").click()
+    images = live.find(".live-images").bounding_box()
+    assert live.find(".live-presets").bounding_box()["y"] >= 0
+    assert images["y"] + images["height"] <= live.page.viewport_size["height"]
+
+
 def test_on_a_phone_buttons_and_pictures_are_on_one_screen(open_live):
     live = open_live(width=380)
     live.find("[data-preset=annealed]").click()
