@@ -75,9 +75,12 @@ test: $(READY)
 test-oldest: .venv-oldest/.ready
 	.venv-oldest/bin/python -m pytest -n $$(.venv-oldest/bin/python -m tools.cpu_share) --maxschedchunk=1 $(PACKAGE_TESTS)
 
+ALONE := tests_browser/test_live_alone.py
+
 # What `make book` built, in Debian's Chromium or in what CHROMIUM names; the live page in Firefox, too.
 test-browser: $(READY)
-	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --dist loadfile tests_browser
+	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --dist loadfile --ignore $(ALONE) tests_browser
+	$(BIN)/python -m pytest $(ALONE)
 
 lab: $(READY)
 	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
