@@ -13,8 +13,12 @@ from vae_utils import (
     VAE,
     Bernoulli,
     Gaussian,
+    Params,
     active_units,
+    conv_decoder,
+    conv_encoder,
     elbo,
+    firing_shares,
     importance_weighted_bound,
     kl_per_unit,
     linear_probe,
@@ -338,6 +342,40 @@ def test_equal_seeds_give_equal_numbers(diagnostic):
 def test_bad_images_are_refused(diagnostic, bad):
     with pytest.raises(ValueError, match="images must"):
         diagnostic(constant_vae(np.zeros(2), 0.0), bad)
+
+
+# ---- units that fire ------------------------------------------------------------
+
+
+def test_firing_shares_count_a_unit_that_fires_on_any_image():
+    """Two units, each of which fires on one image of 300; a third that never does."""
+    pixels = keras.Input((1, 3, 1))
+    hidden = keras.layers.ReLU()(keras.layers.Flatten()(pixels))
+    vae = VAE(
+        keras.Model(pixels, [keras.layers.Dense(2)(hidden), keras.layers.Dense(2)(hidden)]),
+        linear_decoder((1, 3, 1), np.zeros((2, 3)), np.zeros(3)),
+    )
+    images = np.zeros((1300, 1, 3, 1), "float32")
+    images[3, 0, 0], images[1299, 0, 2] = 0.5, 1.0
+    np.testing.assert_allclose(firing_shares(vae, images), [2 / 3])
+
+
+def test_firing_shares_of_a_convolution_count_its_filters():
+    params = Params(image_shape=(8, 8, 1), conv_filters=(4, 6), conv_units=10)
+    vae = VAE(conv_encoder(params), conv_decoder(params))
+    images = np.random.default_rng(0).uniform(size=(20, 8, 8, 1))
+    conv = vae.encoder.layers[2]
+    conv.set_weights([np.zeros(conv.kernel.shape), np.array([1, 1, 1, -1, -1, -1])])
+    first, second, _ = firing_shares(vae, images)
+    assert first > 0 and second == 0.5
+    dense = vae.encoder.layers[4]
+    dense.set_weights([np.zeros(dense.kernel.shape), np.full(10, -1.0)])
+    assert firing_shares(vae, images)[2] == 0
+
+
+def test_firing_shares_need_relus():
+    with pytest.raises(ValueError, match="must have layers with ReLUs"):
+        firing_shares(constant_vae(np.zeros(2), 0.0), IMAGES)
 
 
 # ---- linear probe --------------------------------------------------------------

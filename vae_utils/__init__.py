@@ -20,6 +20,7 @@ from vae_utils.data import Images, binarised, halved, load_images
 from vae_utils.diagnostics import (
     active_units,
     elbo,
+    firing_shares,
     importance_weighted_bound,
     kl_per_unit,
     linear_probe,
@@ -62,6 +63,7 @@ __all__ = [
     "conv_decoder",
     "conv_encoder",
     "elbo",
+    "firing_shares",
     "halved",
     "importance_weighted_bound",
     "kl_per_unit",

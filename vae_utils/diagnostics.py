@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 from scipy.special import logsumexp
@@ -254,6 +255,52 @@ def summary(vae: VAE, images: np.ndarray, seed: int = 0) -> dict[str, float]:
         "active_units": _active_units(mean),
         "mse": mse,
     }
+
+
+def firing_shares(vae: VAE, images: np.ndarray) -> np.ndarray:
+    """Return the share of units that fire, for each layer of the encoder with ReLUs.
+
+    A unit fires if its output is above 0 for at least one of the images. A layer in which none
+    does passes on no gradient: the encoder below it no longer learns, whatever the loss. Such an
+    encoder is dead; one that has merely collapsed can learn again (Lu et al. 2020,
+    arXiv 1903.06733, on dying ReLUs).
+
+    Args:
+        vae: a model.
+        images: (n, h, w, c) in [0, 1].
+
+    Returns:
+        One share for each such layer, from the image to the code. A filter of a convolution is
+        one unit.
+
+    Raises:
+        ValueError: on bad images, or if no layer of the encoder has ReLUs.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
+        >>> vae = VAE(mlp_encoder(), mlp_decoder())
+        >>> last = vae.encoder.layers[3]  # after the images, flattened, and 500 units
+        >>> last.set_weights([0 * last.kernel, np.where(np.arange(500) < 125, 1.0, -1.0)])
+        >>> float(firing_shares(vae, images)[1])
+        0.25
+    """
+    images = check_images(images, vae.image_shape)
+    relus = [layer for layer in vae.encoder.layers if _is_relu(layer)]
+    if not relus:
+        raise ValueError("the encoder must have layers with ReLUs; got none")
+    outputs = keras.Model(vae.encoder.input, [layer.output for layer in relus])
+
+    def fires(batch):
+        above = (ops.convert_to_numpy(o) > 0 for o in keras.tree.flatten(outputs(batch)))
+        return tuple(each.reshape(len(batch), -1, each.shape[-1]).any(axis=1) for each in above)
+
+    return np.array([firing.any(axis=0).mean() for firing in in_batches(fires, images)])
+
+
+def _is_relu(layer):
+    relu = keras.activations.relu
+    return isinstance(layer, keras.layers.ReLU) or getattr(layer, "activation", None) is relu
 
 
 def linear_probe(

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 import ipywidgets
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from vae_utils.notebook.figures import COLOURS
 
@@ -45,6 +48,7 @@ class LivePlot(ipywidgets.HTML):
             self._alt = _in_words(runs, running)
             width, height = (side / 100 for side in SIZE)
             self._figure = Figure((width, height), dpi=100, layout="constrained", facecolor="white")
+            self._canvas = FigureCanvasAgg(self._figure)
             self.axes = self._figure.subplots(1, 3)
             lines = list(runs)
             if running:
@@ -57,7 +61,10 @@ class LivePlot(ipywidgets.HTML):
                     for axis, values in zip(self.axes, curves[1:])
                 ]
             for axis, title in zip(self.axes, ("KL weight", "KL (nats)", "MSE (per pixel)")):
-                axis.set(title=title, xlabel="gradient step")
+                # With a place of its own the title needs no search for one at each drawing.
+                axis.set_title(title, y=1.0)
+                axis.set_xlabel("gradient step")
+                axis.xaxis.set_major_locator(MaxNLocator(4))
                 axis.grid(color="0.9")
             self.axes[1].set_yscale("symlog")
             self.axes[2].axhline(self._mean_image_mse, color="0.4", linestyle=":")
@@ -94,8 +101,12 @@ class LivePlot(ipywidgets.HTML):
                 axis.relim()
                 axis.autoscale_view()
                 axis.set_ylim(0, highest, auto=highest is None)
+        # `savefig` would draw twice, once for the layout.
+        self._canvas.draw()
         drawn = io.BytesIO()
-        self._figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 1})
+        Image.fromarray(np.asarray(self._canvas.buffer_rgba())[:, :, :3]).save(
+            drawn, format="png", compress_level=1
+        )
         data = base64.b64encode(drawn.getvalue()).decode("ascii")
         self.value = (
             f'<img src="data:image/png;base64,{data}" alt="{html.escape(self._alt)}" '
