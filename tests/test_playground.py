@@ -115,8 +115,16 @@ def test_it_trains_as_train_does(ground):
     assert ground.runs[0]["mse"] == mse(alone.vae, IMAGES.test)
 
 
+def second_for(ground):
+    """A second; longer where a picture takes long to draw, such as on a busy machine."""
+    start = time.monotonic()
+    ground.picture.draw([])
+    # On an idle machine, the layout and one picture take a fifth of a second.
+    return max(slowness(), 5 * (time.monotonic() - start))
+
+
 def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(ground):
-    second = slowness()
+    second = second_for(ground)
     pictures = []
     ground.picture.observe(lambda change: pictures.append(time.monotonic()), "value")
     ground.form.fields["steps"].value = LONG
@@ -136,7 +144,7 @@ def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(g
 
 def test_python_goes_on_while_a_run_does(ground):
     """Over a few seconds, half of the short sleeps end within 50 ms, and none takes a second."""
-    second = slowness()
+    second = second_for(ground)
     ground.form.fields["steps"].value = LONG
     ground.buttons["Train"].click()
     until(lambda: ground.bar.value > 0)
