@@ -36,12 +36,12 @@ def fails(mean, log_std):
     ("answer", "words"),
     [
         (lambda mean, log_std: None, "Not yet: the function returns nothing."),
-        (wrong_in_the_second_case, "✗ (1, 0.3) gives 0.6211, and should give 0.6111."),
-        (lambda mean, log_std: [0, 0], "✗ (0.5, -0.2) gives the shape (2,), and should give ()."),
+        (wrong_in_the_second_case, "✗ (1, 0.3) gives 0.6211; it should give 0.6111."),
+        (lambda mean, log_std: [0, 0], "✗ (0.5, -0.2) gives the shape (2,); it should be ()."),
         (fails, "✗ (0.5, -0.2) raises NameError: name 'undefined' is not defined"),
         (lambda mean: 0, "raises TypeError"),
         (lambda mean, log_std: float("nan"), "gives nan"),
-        (lambda mean, log_std: "text", "✗ (0.5, -0.2) gives text, which is no number."),
+        (lambda mean, log_std: "text", "✗ (0.5, -0.2) gives text, which is not a number."),
     ],
 )
 def test_any_other_answer_is_told_what_is_wrong_and_stops_nothing(answer, words, capsys):

@@ -38,13 +38,13 @@ def check(
             print(f"✗ ({shown}) raises {type(error).__name__}: {error}")
             return False
         if found.dtype.kind not in "biuf":
-            print(f"✗ ({shown}) gives {result}, which is no number.")
+            print(f"✗ ({shown}) gives {result}, which is not a number.")
             return False
         if found.shape != expected.shape:
-            print(f"✗ ({shown}) gives the shape {found.shape}, and should give {expected.shape}.")
+            print(f"✗ ({shown}) gives the shape {found.shape}; it should be {expected.shape}.")
             return False
         if not np.allclose(found, expected, rtol=rtol, atol=rtol):
-            print(f"✗ ({shown}) gives {_brief(found)}, and should give {_brief(expected)}.")
+            print(f"✗ ({shown}) gives {_brief(found)}; it should give {_brief(expected)}.")
             return False
     print(f"✓ Right, in {len(cases)} of {len(cases)} cases.")
     return True

@@ -20,6 +20,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
     lines = [header, ["---"] * len(header)]
     for row in rows:
         if len(row) != len(header):
-            raise ValueError(f"a row must have {len(header)} cells, as the header; got {row!r}")
+            raise ValueError(f"a row must have {len(header)} cells, like the header; got {row!r}")
         lines.append([with_minus(cell) for cell in row])
     return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
