@@ -26,7 +26,7 @@ endif
 help:
 	@echo "make book         run every notebook and build the book in _build/html"
 	@echo "make pages        the same while writing: only notebooks that changed run again"
-	@echo "make test         check the package, the repository and every notebook"
+	@echo "make test         check the package, the repository and every notebook (kept for make pages)"
 	@echo "make test-oldest  check the package with the oldest versions it supports"
 	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
@@ -68,7 +68,8 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/codespell
 	@$(BIN)/python -c "$$CHECK"
-	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=1200 --doctest-modules notebooks tests vae_utils
+	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=1200 \
+	  -p tools.keep_notebooks --keep-notebooks .venv/kept/$$( $(FINGERPRINT)) --doctest-modules notebooks tests vae_utils
 	@echo "Left out: the built book in a browser (make book test-browser)."
 
 # With one core for each of two workers, as in `make test`; without notebooks and the book.

@@ -53,6 +53,20 @@ def test_a_notebook_that_fails_is_named_with_its_error_and_the_others_are_kept(n
     assert execute.execute([bad], kept, timeout=60).keys() == {bad}
 
 
+def test_what_nbmake_has_run_does_not_run_again(notebook, tmp_path):
+    good, bad = notebook("good"), notebook("bad", "1 / 0")
+    kept = tmp_path / "kept"
+    command = [sys.executable, "-m", "pytest", "--nbmake", "-p", "tools.keep_notebooks"]
+    told = [*command, "--keep-notebooks", kept, good, bad]
+    ended = subprocess.run(told, cwd=ROOT, capture_output=True, text=True)
+    assert "1 failed, 1 passed" in ended.stdout
+    assert [record.uri for record in get_cache(kept).list_cache_records()] == [str(good)]
+    assert execute.execute([good], kept, timeout=60) == {}
+    assert good.with_suffix(".ran").read_text() == "1\n"
+    _, merged = get_cache(kept).merge_match_into_notebook(nbformat.read(good, 4))
+    assert merged.cells[0].outputs[0].text == "done\n"
+
+
 ENDLESS = "import os, time\nopen('{name}.pid', 'w').write(str(os.getpid()))\ntime.sleep(1000)"
 RUN = "from pathlib import Path; from tools.execute import main; main({paths}, {kept})"
 

@@ -1,7 +1,8 @@
 """Run the notebooks side by side, and keep them where jupyter-book finds them.
 
-`python -m tools.execute FOLDER` runs those that FOLDER doesn't hold yet. jupyter-book would
-run them too, but one after the other, which leaves one of two cores idle half the time.
+`python -m tools.execute FOLDER` runs those that FOLDER doesn't hold yet, or of the notebooks
+that are named after it. jupyter-book would run them too, but one after the other, which leaves
+one of two cores idle half the time.
 """
 
 import multiprocessing
@@ -115,4 +116,4 @@ def main(paths, folder):
 
 
 if __name__ == "__main__":
-    main(notebooks(), sys.argv[1])
+    main([Path(name).resolve() for name in sys.argv[2:]] or notebooks(), sys.argv[1])

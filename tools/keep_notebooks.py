@@ -1,0 +1,39 @@
+"""A plugin of pytest: what nbmake has run is kept for `make pages`, so that it runs once.
+
+`pytest -p tools.keep_notebooks --nbmake --keep-notebooks FOLDER …` keeps the notebooks that
+passed where jupyter-book finds them, as `tools.execute` does.
+"""
+
+import time
+from pathlib import Path
+
+import nbmake.pytest_items
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from nbmake.nb_run import NotebookRun
+
+
+def pytest_addoption(parser):
+    parser.addoption("--keep-notebooks", metavar="FOLDER", help="keep what nbmake has run here")
+
+
+def pytest_configure(config):
+    folder = config.getoption("--keep-notebooks")
+
+    class KeptRun(NotebookRun):
+        def execute(self):
+            start = time.monotonic()
+            result = super().execute()
+            if result.error is None:
+                for cell in result.nb.cells:
+                    cell.metadata.pop("execution", None)  # nbmake's times; not in the source
+                seconds = {"execution_seconds": time.monotonic() - start}
+                bundle = CacheBundleIn(result.nb, str(self.filename), data=seconds)
+                # Reopened each time: the workers of a run write to the same folder.
+                get_cache(Path(folder)).cache_notebook_bundle(
+                    bundle, check_validity=False, overwrite=True
+                )
+            return result
+
+    if folder:
+        nbmake.pytest_items.NotebookRun = KeptRun
