@@ -54,7 +54,8 @@ def test_a_notebook_that_fails_is_named_with_its_error_and_the_others_are_kept(n
 
 
 def test_what_nbmake_has_run_does_not_run_again(notebook, tmp_path):
-    good, bad = notebook("good"), notebook("bad", "1 / 0")
+    drawn = "import matplotlib.pyplot as plt; print('done'); plt.plot([1, 2]);"
+    good, bad = notebook("good", drawn), notebook("bad", "1 / 0")
     kept = tmp_path / "kept"
     command = [sys.executable, "-m", "pytest", "--nbmake", "-p", "tools.keep_notebooks"]
     told = [*command, "--keep-notebooks", kept, good, bad]
@@ -64,7 +65,8 @@ def test_what_nbmake_has_run_does_not_run_again(notebook, tmp_path):
     assert execute.execute([good], kept, timeout=60) == {}
     assert good.with_suffix(".ran").read_text() == "1\n"
     _, merged = get_cache(kept).merge_match_into_notebook(nbformat.read(good, 4))
-    assert merged.cells[0].outputs[0].text == "done\n"
+    text, figure = merged.cells[0].outputs
+    assert text.text == "done\n" and "image/png" in figure.data
 
 
 ENDLESS = "import os, time\nopen('{name}.pid', 'w').write(str(os.getpid()))\ntime.sleep(1000)"

@@ -4,8 +4,10 @@
 passed where jupyter-book finds them, as `tools.execute` does.
 """
 
+import os
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import nbmake.pytest_items
 from jupyter_cache import get_cache
@@ -23,7 +25,10 @@ def pytest_configure(config):
     class KeptRun(NotebookRun):
         def execute(self):
             start = time.monotonic()
-            result = super().execute()
+            # With a backend of the tests' own, the kernel would show no figures.
+            with patch.dict(os.environ):
+                os.environ.pop("MPLBACKEND", None)
+                result = super().execute()
             if result.error is None:
                 for cell in result.nb.cells:
                     cell.metadata.pop("execution", None)  # nbmake's times; not in the source
