@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages test test-oldest test-browser lab bench links clean
+.PHONY: help book pages notebooks test test-oldest test-browser lab bench links clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -26,6 +26,7 @@ endif
 help:
 	@echo "make book         run every notebook and build the book in _build/html"
 	@echo "make pages        the same while writing: only notebooks that changed run again"
+	@echo "make notebooks    run the notebooks alone, or some: NOTEBOOKS=notebooks/01_theory.ipynb"
 	@echo "make test         check the package, the repository and every notebook (kept for make pages)"
 	@echo "make test-oldest  check the package with the oldest versions it supports"
 	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
@@ -49,6 +50,10 @@ book: $(READY) .venv/.scripts
 pages: $(READY) .venv/.scripts
 	@$(BIN)/python -c "$$CHECK"
 	$(call build,$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)))
+
+notebooks: $(READY)
+	@$(BIN)/python -c "$$CHECK"
+	$(BIN)/python -m tools.execute .venv/kept/$$( $(FINGERPRINT)) $(NOTEBOOKS)
 
 # Settings in another folder look for the extension from there.
 HERE := s|: tools\([,}]\)|: $(CURDIR)/tools\1|g

@@ -68,6 +68,12 @@ def _is_kept(cache, path):
     return True
 
 
+def keep(cache, path, notebook, seconds):
+    """Keep a notebook that was run, and how long that took."""
+    bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
 def execute(paths, folder, timeout):
     """Run the notebooks that the folder doesn't hold, and keep them there.
 
@@ -95,9 +101,7 @@ def execute(paths, folder, timeout):
                 failed[path] = result.exc_string
                 continue
             tqdm.write(f"{path.name}: {result.time:.0f} s", file=sys.stderr)
-            seconds = {"execution_seconds": result.time}
-            bundle = CacheBundleIn(result.nb, str(path), data=seconds)
-            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            keep(cache, path, result.nb, result.time)
     return failed
 
 

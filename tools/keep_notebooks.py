@@ -6,13 +6,13 @@ passed where jupyter-book finds them, as `tools.execute` does.
 
 import os
 import time
-from pathlib import Path
 from unittest.mock import patch
 
 import nbmake.pytest_items
 from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
 from nbmake.nb_run import NotebookRun
+
+from tools.execute import keep
 
 
 def pytest_addoption(parser):
@@ -32,12 +32,8 @@ def pytest_configure(config):
             if result.error is None:
                 for cell in result.nb.cells:
                     cell.metadata.pop("execution", None)  # nbmake's times; not in the source
-                seconds = {"execution_seconds": time.monotonic() - start}
-                bundle = CacheBundleIn(result.nb, str(self.filename), data=seconds)
                 # Reopened each time: the workers of a run write to the same folder.
-                get_cache(Path(folder)).cache_notebook_bundle(
-                    bundle, check_validity=False, overwrite=True
-                )
+                keep(get_cache(folder), self.filename, result.nb, time.monotonic() - start)
             return result
 
     if folder:

@@ -261,9 +261,8 @@ def firing_shares(vae: VAE, images: np.ndarray) -> np.ndarray:
     """Return the share of units that fire, for each layer of the encoder with ReLUs.
 
     A unit fires if its output is above 0 for at least one of the images. A layer in which none
-    does passes on no gradient: the encoder below it no longer learns, whatever the loss. Such an
-    encoder is dead; one that has merely collapsed can learn again (Lu et al. 2020,
-    arXiv 1903.06733, on dying ReLUs).
+    does passes on no gradient from these images: neither it nor the layers before it learn from
+    them, whatever the loss. Such an encoder is dead (Lu et al. 2020, arXiv 1903.06733).
 
     Args:
         vae: a model.
