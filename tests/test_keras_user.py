@@ -595,8 +595,77 @@ def test_a_call_checks_the_range(make_vae, bars, form):
 
 def test_a_probe_without_labels_says_so(make_vae, bars):
     with pytest.raises(
-        ValueError, match="train_labels must be 64, one per image; got none.*your own array"
+        ValueError,
+        match="train_labels must be one per image; got none.*your own images with labels=",
     ):
         vu.linear_probe(make_vae(), bars, None, bars, None)
-    with pytest.raises(ValueError, match="test_labels must be 64, one per image; got 3"):
+    with pytest.raises(ValueError, match=r"test_labels must have shape \(64,\).*got \(3,\)"):
         vu.linear_probe(make_vae(), bars, np.arange(64) % 2, bars, [0, 1, 2])
+
+
+def test_a_probe_names_the_remedy_for_one_hot_labels(make_vae, bars):
+    labels = np.arange(64) % 2
+    with pytest.raises(ValueError, match=r"with train_labels.argmax\(axis=1\)"):
+        vu.linear_probe(make_vae(), bars, np.eye(2)[labels], bars, labels)
+
+
+def test_own_images_keep_their_own_labels(bars):
+    labels = np.arange(64)
+    images = vu.load_images(bars, labels=labels)
+    np.testing.assert_array_equal(images.train, bars[images.train_labels])
+    np.testing.assert_array_equal(images.test, bars[images.test_labels])
+    with pytest.raises(ValueError, match=r"labels must have shape \(64,\).*got \(10,\)"):
+        vu.load_images(bars, labels=labels[:10])
+    with pytest.raises(ValueError, match="labels are those of an array of your own"):
+        vu.load_images("digits", labels=labels)
+
+
+def test_whole_numbers_are_refused_with_a_way_out_that_works(bars):
+    for pixels, way in (
+        ((255 * bars).astype(int), lambda images: images / 255),
+        ((bars > 0.5).astype(int), lambda images: images.astype("float32")),
+        ((bars > 0.5).astype("uint8"), lambda images: images.astype("float32")),
+        (bars > 0.5, lambda images: images.astype("float32")),
+    ):
+        with pytest.raises(ValueError, match=r"images / 255.*images.astype\('float32'\)"):
+            vu.load_images(pixels)
+        assert vu.load_images(way(pixels)).train.max() > 0.5
+
+
+def test_grey_images_for_a_colour_model_are_refused_with_the_remedy(bars):
+    colour = Params(image_shape=(8, 8, 3), latent_size=2)
+    vae = compiled(VAE(mlp_encoder(colour), mlp_decoder(colour)))
+    for images in (bars, bars[..., 0]):
+        with pytest.raises(ValueError, match=r"build it with image_shape=\(8, 8, 1\)"):
+            fit(vae, images)
+
+
+def test_networks_that_do_not_meet_are_refused_with_the_remedy(tiny):
+    other = dataclasses.replace(tiny, latent_size=5)
+    larger = dataclasses.replace(tiny, image_shape=(8, 9, 1))
+    with pytest.raises(ValueError, match="build both with one latent_size"):
+        VAE(mlp_encoder(tiny), mlp_decoder(other))
+    with pytest.raises(ValueError, match="build both with one image_shape"):
+        VAE(mlp_encoder(tiny), mlp_decoder(larger))
+    with pytest.raises(ValueError, match=r"other way round: VAE\(encoder, decoder\)"):
+        VAE(mlp_decoder(tiny), mlp_encoder(tiny))
+
+
+def test_sides_that_a_conv_decoder_cannot_draw_are_refused_with_ones_that_it_can():
+    with pytest.raises(ValueError, match="Pad the images to 32 x 28, or take mlp_decoder"):
+        vu.conv_decoder(Params(image_shape=(30, 28, 1)))
+    vu.conv_decoder(Params(image_shape=(32, 28, 1)))
+
+
+def test_weights_that_do_not_fit_leave_the_model_as_it_was(tiny, bars, tmp_path):
+    vae = compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny)))
+    other_size = dataclasses.replace(tiny, latent_size=5)
+    other = compiled(VAE(mlp_encoder(other_size), mlp_decoder(other_size)))
+    fit(other, bars)
+    other.save_weights(tmp_path / "other.weights.h5")
+    before = vae.get_weights()
+    with pytest.raises(ValueError):
+        vae.load_weights(tmp_path / "other.weights.h5")
+    assert int(vae.step) == 0
+    for old, new in zip(before, vae.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

@@ -12,8 +12,8 @@ import numpy as np
 
 # Of whole numbers in place of floats.
 FLOATS_HINT = (
-    "Bytes from 0 to 255 become such floats by images / 255, in a dataset by "
-    "dataset.map(lambda images: images / 255); load_images(array) does it, too"
+    "Whole numbers from 0 to 255 become such floats by images / 255, in a dataset by "
+    "dataset.map(lambda images: images / 255); 0 and 1 by images.astype('float32')"
 )
 
 
@@ -58,7 +58,7 @@ def check_images(
 
 
 def wrong_shape(shape: Sequence[int], image_shape: tuple[int, ...] | None, name: str) -> str:
-    """Return the message on a wrong shape, with the remedy if it can be one of three slips."""
+    """Return the message on a wrong shape, with the remedy if it is one of the usual slips."""
     sides = ("height", "width", "channels") if image_shape is None else image_shape
     wanted = f"(n, {', '.join(map(str, sides))})"
     return f"{name} must have shape {wanted}; got {shape}{_shape_hint(shape, image_shape, name)}"
@@ -72,6 +72,12 @@ def _shape_hint(shape, image_shape, name):
         return f". Make a batch of one image with {name}[np.newaxis]"
     if len(shape) == 4 and fits((*shape[2:], shape[1])):
         return f". Put the channels last with np.moveaxis({name}, 1, -1)"
+    if image_shape is not None and tuple(shape[1:3]) == tuple(image_shape[:2]):
+        channels = shape[3] if len(shape) == 4 else 1
+        return (
+            f". The model was built for {image_shape[2]} channel(s), the images have {channels}: "
+            f"build it with image_shape={(*shape[1:3], channels)}"
+        )
     return ""
 
 
@@ -100,6 +106,23 @@ def check_codes(codes: np.ndarray, latent_size: int) -> np.ndarray:
     return codes
 
 
+def check_labels(labels: np.ndarray, count: int, name: str) -> np.ndarray:
+    """Return `labels` as an array of one class for each of `count` images: (count,).
+
+    Raises:
+        ValueError: on another shape, such as that of one-hot labels.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (count,):
+        hint = ""
+        if labels.ndim == 2 and len(labels) == count:
+            hint = f". Turn one-hot labels into classes with {name}.argmax(axis=1)"
+        raise ValueError(
+            f"{name} must have shape ({count},), one per image; got {labels.shape}{hint}"
+        )
+    return labels
+
+
 def check_networks(
     encoder: keras.Model, decoder: keras.Model, decoder_inputs: tuple[str, ...]
 ) -> None:
@@ -115,6 +138,11 @@ def check_networks(
                 f"shapes are known before it runs; got {type(network).__name__}. Call a subclassed "
                 "model on a keras.Input, and make a functional one of the result"
             )
+    if len(encoder.inputs[0].shape) == 2 and len(decoder.inputs[0].shape) == 4:
+        raise ValueError(
+            "the encoder must take images, and the decoder codes; here it is the other way "
+            "round: VAE(encoder, decoder)"
+        )
     outputs = encoder.output
     if not isinstance(outputs, (list, tuple)) or len(outputs) != 2:
         got = (
@@ -152,12 +180,12 @@ def check_networks(
     if mean.shape != decoder.inputs[0].shape:
         raise ValueError(
             f"the encoder returns codes of shape {mean.shape}, "
-            f"but the decoder takes {decoder.inputs[0].shape}"
+            f"but the decoder takes {decoder.inputs[0].shape}: build both with one latent_size"
         )
     if images.shape != decoder.outputs[0].shape:
         raise ValueError(
             f"the encoder takes images of shape {images.shape}, "
-            f"but the decoder returns {decoder.outputs[0].shape}"
+            f"but the decoder returns {decoder.outputs[0].shape}: build both with one image_shape"
         )
 
 

@@ -5,6 +5,7 @@ Nothing here changes what is computed. The objective is in `model.py`.
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -322,6 +323,18 @@ class CompiledModel(keras.Model):
         """Reconstruct like Keras' `predict_on_batch`, with the images checked."""
         with checked(x, None, self.image_shape) as images:
             return super().predict_on_batch(images)
+
+    def load_weights(self, filepath: str | Path, *args: Any, **settings: Any) -> None:
+        """Load as Keras does; weights that don't fit leave the model as it was.
+
+        Compile first: a model without an optimizer leaves the optimizer's state in the file.
+        """
+        before = self.get_weights()
+        try:
+            super().load_weights(filepath, *args, **settings)
+        except Exception:
+            self.set_weights(before)
+            raise
 
     def compile(
         self,

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from vae_utils.checks import check_images, refuse_split
+from vae_utils.checks import FLOATS_HINT, check_images, check_labels, refuse_split
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 # SHA-256 of each array's bytes in C order, whatever file it came in. The images
@@ -71,7 +71,11 @@ class _Unavailable(Exception):
     """One place does not have MNIST; the message says why."""
 
 
-def load_images(source: str | np.ndarray | None = None, folder: str | Path | None = None) -> Images:
+def load_images(
+    source: str | np.ndarray | None = None,
+    folder: str | Path | None = None,
+    labels: np.ndarray | None = None,
+) -> Images:
     """Load images, and print one line that says which and why.
 
     With a folder, MNIST comes from there or not at all. Otherwise "auto" tries the Keras cache,
@@ -84,24 +88,30 @@ def load_images(source: str | np.ndarray | None = None, folder: str | Path | Non
             `VAE_DATASET`, else "auto".
         folder: a folder that holds `mnist.npz`. Default: the environment
             variable `VAE_DATA_DIR`.
+        labels: the classes (n,) of an array of your own, split like the images, if there
+            are any: only `linear_probe` and the map of codes need them.
 
     Raises:
-        ValueError: on an unknown source, a bad array, an array and a folder, a folder without
-            a good `mnist.npz`, or if "mnist" is asked for and not to be found.
+        ValueError: on an unknown source, a bad array, an array and a folder, labels that are not
+            one for each image of an array, a folder without a good `mnist.npz`, or if "mnist" is
+            asked for and not to be found.
 
     Example:
-        >>> images = load_images(np.zeros((900, 20, 28, 3), "uint8"))
+        >>> pixels = np.zeros((900, 20, 28, 3), "uint8")
+        >>> images = load_images(pixels, labels=np.arange(900) % 10)
         Data: own, 810 training and 90 test images, from an array of your own.
-        >>> images.train.shape
-        (810, 20, 28, 3)
+        >>> images.train.shape, images.train_labels.shape
+        ((810, 20, 28, 3), (810,))
     """
     if source is not None and not isinstance(source, str):
         if folder is not None:
             raise ValueError(
-                "folder is where MNIST lies; with an array of your own there is none, and no "
-                f"labels either; got {type(folder).__name__}"
+                "folder is where MNIST lies; with an array of your own there is none. (Its labels "
+                f"are labels=.) Got {type(folder).__name__}"
             )
-        images = _own(source)
+        images = _own(source, labels)
+    elif labels is not None:
+        raise ValueError("labels are those of an array of your own; MNIST and the digits have some")
     else:
         source = (source or os.environ.get("VAE_DATASET") or "auto").lower()
         if source not in SOURCES:
@@ -280,12 +290,12 @@ def _placed(digit, rng):
 # ---- the user's own ----------------------------------------------------------
 
 
-def _own(array):
+def _own(array, labels):
     refuse_split(array, "the array of images")
     if isinstance(array, (tuple, dict)):
         raise ValueError(
-            f"images of your own must be one array, without labels; got a {type(array).__name__} "
-            f"of {len(array)}"
+            f"images of your own must be one array; got a {type(array).__name__} of {len(array)}. "
+            "(Labels are an argument of their own: load_images(images, labels=labels))"
         )
     try:
         array = np.asarray(array)
@@ -299,14 +309,26 @@ def _own(array):
             "them last with np.moveaxis(images, 1, -1)"
         )
     if array.dtype == np.uint8:
+        # Black and white as 0 and 1 would become 1/255, and look all black.
+        if array.size and array.max() == 1:
+            raise ValueError(f"the bytes of your images go from 0 to 1, not to 255. {FLOATS_HINT}")
         array = array / np.float32(255)
     array = check_images(array, name="the array of images")
     if len(array) < 2:
         raise ValueError("at least two images are needed: one to train on, one to test on; got 1")
     order = np.random.default_rng(0).permutation(len(array))
     tests = max(1, len(array) // 10)
+    train_labels = test_labels = None
+    if labels is not None:
+        labels = check_labels(labels, len(array), "labels")
+        train_labels, test_labels = labels[order[tests:]], labels[order[:tests]]
     return Images(
-        array[order[tests:]], array[order[:tests]], None, None, "own", "from an array of your own"
+        array[order[tests:]],
+        array[order[:tests]],
+        train_labels,
+        test_labels,
+        "own",
+        "from an array of your own",
     )
 
 

@@ -9,7 +9,7 @@ from keras import ops
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
-from vae_utils.checks import check_images, check_whole
+from vae_utils.checks import check_images, check_labels, check_whole
 from vae_utils.densities import kl_to_standard_normal, normal_log_density
 from vae_utils.model import EVALUATION_BATCH, VAE, in_batches
 
@@ -321,7 +321,7 @@ def linear_probe(
         train_labels, test_labels: classes (n,).
 
     Raises:
-        ValueError: on bad images, if there are not as many labels as images, or if the training
+        ValueError: on bad images, if there is not one label for each image, or if the training
             labels are all the same.
 
     Example:
@@ -332,12 +332,12 @@ def linear_probe(
         1.0
     """
     for labels, images, name in ((train_labels, train, "train"), (test_labels, test, "test")):
-        if labels is None or len(labels) != len(images):
-            got = "none" if labels is None else len(labels)
+        if labels is None:
             raise ValueError(
-                f"{name}_labels must be {len(images)}, one per image; got {got}. (load_images has "
-                "labels for MNIST and the digits, none for your own array)"
+                f"{name}_labels must be one per image; got none. load_images takes those of your "
+                "own images with labels="
             )
+        check_labels(labels, len(images), f"{name}_labels")
     classifier = LogisticRegression(max_iter=300)
     classifier.fit(vae.encode(train)[0], train_labels)
     return float(classifier.score(vae.encode(test)[0], test_labels))

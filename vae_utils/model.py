@@ -51,7 +51,8 @@ class VAE(CompiledModel):
     compared with that of another: let callbacks such as `ModelCheckpoint` watch `val_elbo`.
 
     The step of the KL schedule, its gate and the state of the noise are saved with the weights,
-    alone or with the model. So a training that continues from a file, in a model that is compiled
+    alone or with the model (`keras.saving.load_model` reads it where `vae_utils` was imported).
+    So a training that continues from a file, in a model that is compiled
     alike, equals one that was never interrupted, to the last bit, if the order of the images is
     the same; unless the networks draw random numbers of their own, as `Dropout` does, whose
     state Keras doesn't save.

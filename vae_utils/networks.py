@@ -88,8 +88,10 @@ def conv_decoder(params: Params = Params()) -> keras.Model:
     total_stride = params.conv_stride ** len(params.conv_filters)
     if height % total_stride or width % total_stride:
         raise ValueError(
-            f"the conv decoder needs image sides that are multiples of {total_stride}; "
-            f"got {height} x {width}"
+            f"the conv decoder needs image sides that are multiples of {total_stride}; got "
+            f"{height} x {width}. (It is conv_stride to the power of the number of conv_filters.) "
+            f"Pad the images to {-(-height // total_stride) * total_stride} x "
+            f"{-(-width // total_stride) * total_stride}, or take mlp_decoder"
         )
     smallest = (height // total_stride, width // total_stride, params.conv_filters[-1])
     codes = keras.Input((params.latent_size,), name="codes")
