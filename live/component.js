@@ -11,10 +11,12 @@ const CHARTS = {
 };
 const LETTERS = ["a", "b"];
 const FEW = 0.15; // ReLUs that answer: below this share, a word of warning
+const COLLAPSED = 0.05; // nats of KL: below, the codes are empty
 const HAND_STEPS = 400; // that a run goes on for after its weight was turned by hand
 const WATCH = 60; // milliseconds from one look to the next: slow enough to follow
 const REDRAW = 100; // milliseconds at least from one drawing to the next, at full speed
 const EARLIER_RUNS = 12; // that are drawn behind the current one
+const NAMED_RUNS = 3; // of them, the last ones, each in a style of its own
 
 let created = 0;
 
@@ -135,7 +137,7 @@ class LiveVAE {
 
   /** Bring the pictures into view where the screen ends above them, as on a phone. */
   showPictures() {
-    const { bottom } = this.find(".live-models").getBoundingClientRect();
+    const { bottom } = this.find(".live-charts").getBoundingClientRect();
     if (bottom > innerHeight) this.element.scrollIntoView();
   }
 
@@ -295,10 +297,15 @@ class LiveVAE {
     return this.element.querySelectorAll("[data-model]")[i];
   }
 
+  /** What stands above a model: its name and its seed. */
+  titleOf(run) {
+    return `${describe(run)}, seed ${run.settings.seed}`;
+  }
+
   /** Make a panel for each model. */
   showModels(settings) {
     const panels = settings.map((one, i) => {
-      const panel = fromHTML(modelPanel(LETTERS[i], describe({ settings: one })));
+      const panel = fromHTML(modelPanel(LETTERS[i], this.titleOf({ settings: one })));
       panel.querySelector(".live-map").hidden = one.latent !== 2;
       return panel;
     });
@@ -318,11 +325,25 @@ class LiveVAE {
     return this.runs.filter((run) => !this.current.includes(run)).slice(-EARLIER_RUNS);
   }
 
+  /** The style of an earlier run's line: the last ones can be told apart. */
+  earlierStyle(index, count) {
+    const age = count - 1 - index;
+    return age < NAMED_RUNS ? `earlier earlier-${age}` : "earlier";
+  }
+
   nameEarlier() {
-    const names = [...new Set(this.earlier.map(describe))];
+    const { earlier } = this;
     const line = this.find(".live-earlier");
-    line.hidden = names.length === 0;
-    line.textContent = `Thin lines: ${names.join("; ")}.`;
+    line.hidden = earlier.length === 0;
+    const named = earlier.slice(-NAMED_RUNS).map((run, i, all) => {
+      const swatch = svg("svg", { viewBox: "0 0 30 4", "aria-hidden": true });
+      swatch.append(svg("line", { x1: 0, x2: 30, y1: 2, y2: 2, class: this.earlierStyle(i, all.length) }));
+      const name = document.createElement("span");
+      name.append(swatch, ` ${this.titleOf(run)}`);
+      return name;
+    });
+    line.replaceChildren("Thin lines: ", ...named.reverse());
+    if (earlier.length > NAMED_RUNS) line.append(" and older runs, dotted.");
   }
 
   drawAll() {
@@ -337,11 +358,11 @@ class LiveVAE {
       const line = (run, style) => ({ points: run.looks.map((look) => [look.step, look[name]]), style });
       // The ELBO of another variance lies elsewhere altogether.
       const variance = (this.current[0]?.settings ?? this.chosen()[0]).variance;
-      const behind = this.earlier.filter(
-        (run) => name !== "elbo" || run.settings.variance === variance,
-      );
+      const behind = this.earlier
+        .map((run, i, all) => [run, this.earlierStyle(i, all.length)])
+        .filter(([run]) => name !== "elbo" || run.settings.variance === variance);
       chart.draw(
-        behind.map((run) => line(run, "earlier")),
+        behind.map(([run, style]) => line(run, style)),
         this.current.map((run, i) => line(run, LETTERS[i])),
         steps,
       );
@@ -381,10 +402,7 @@ class LiveVAE {
       panel.querySelector(".live-last").textContent = this.steps;
       const dead = panel.querySelector(".live-dead");
       dead.hidden = look.alive >= FEW;
-      dead.textContent =
-        `Only ${Math.round(100 * look.alive)} % of the encoder's ReLUs respond to at least one test ` +
-        "image. The others output 0 for all of them, and get no gradient from them. If all were " +
-        "dead, no KL weight could revive the model.";
+      if (!dead.hidden) dead.textContent = aboutDead(this.current[i].looks);
     }
     const weight = this.find("[name=weight]");
     if (weight && looks[0] && !this.byHand) weight.value = looks[0].weight;
@@ -460,7 +478,10 @@ class LiveVAE {
   /** Turn the weight by hand from now on; the run goes on for long enough to see what comes of it. */
   takeWeight() {
     this.byHand = true;
-    for (const run of this.current) run.byHand = true;
+    this.current.forEach((run, i) => {
+      run.byHand = true;
+      this.model(i).querySelector(".live-title").textContent = this.titleOf(run);
+    });
     this.steps = Math.max(this.steps, this.current[0].looks.at(-1).step + HAND_STEPS);
     this.find("[data-action=follow]").hidden = false;
     const value = Number(this.find("[name=weight]").value);
@@ -481,6 +502,10 @@ class LiveVAE {
       train: () => this.train(),
       pause: () => (this.state === "paused" ? this.resume() : this.pause()),
       step: () => this.step(),
+      "another-seed": () => {
+        this.dials.set("seed", (this.dials.values.seed + 1) % (DIALS.seed.max + 1));
+        this.train();
+      },
       reset: () => this.reset(),
       follow: () => {
         this.find("[name=weight]").focus();
@@ -539,6 +564,21 @@ class LiveVAE {
 }
 
 const countActive = ({ active }) => active.filter(Boolean).length;
+
+/** What to know where few ReLUs are left: did they die of the collapse, or the codes of their death? */
+function aboutDead(looks) {
+  const first = looks.find(({ alive }) => alive < FEW);
+  const share = Math.round(100 * looks.at(-1).alive);
+  const order =
+    first.kl < COLLAPSED
+      ? `The collapse came first: when they fell silent, at step ${first.step}, the KL was ` +
+        `already ${say(first.kl, 2)}. They are not its cause, but they make it permanent: `
+      : "Their silence alone can keep the codes empty: ";
+  return (
+    `Only ${share} % of the encoder's ReLUs still respond to at least one test image. ${order}` +
+    "a ReLU that is 0 for every image gets no gradient, so no KL weight brings it back."
+  );
+}
 
 /** The numbers of a look, as a sentence. */
 function inWords(look) {

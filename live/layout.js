@@ -23,6 +23,7 @@ function wholePage(name) {
       <div class="live-actions" role="group" aria-label="Training">
         ${button("train", "Train", 'class="live-primary"')} ${button("pause", "Pause")}
         ${button("step", "Step")} ${button("reset", "Reset")}
+        ${button("another-seed", "Another seed")}
         <span class="live-weight">
           <label>KL weight now
             <input type="range" name="weight" min="0" max="2" step="0.01" value="0">
@@ -103,11 +104,10 @@ function modelPanel(letter, title) {
         KL <b data-out="kl">0</b>, active <b data-out="active">0</b> <span class="live-of"></span>,
         error <b data-out="error">0</b>, ELBO <b data-out="elbo">0</b>
       </p>
-      <p class="live-dead" hidden></p>
       <div class="live-images">
-        ${picture("tests", "Test images", "Eight test images, each a handwritten digit")}
+        ${picture("tests", "Test images", "Test images, each a handwritten digit")}
         ${picture("reconstructions", "Their reconstructions", "The test images, reconstructed")}
-        ${picture("generated", "Images from random codes", "Eight images from random codes")}
+        ${picture("generated", "Images from random codes", "Images from random codes")}
       </div>
       <figure class="live-units">
         <figcaption>KL of each unit, in nats (idle ones grey)</figcaption>
@@ -117,12 +117,13 @@ function modelPanel(letter, title) {
         </div>
       </figure>
       ${picture("map", MAP_CAPTION, "Map of the codes")}
+      <p class="live-dead" hidden></p>
     </section>`;
 }
 
 /** A slider and a field with the exact number; or a choice. */
 function dial(name, id) {
-  const { label, choices, min, max, grain, whole, ends, marks } = DIALS[name];
+  const { label, choices, min, max, grain, whole, ends, marks, note } = DIALS[name];
   if (choices) {
     return `
       <div class="live-choice">
@@ -144,6 +145,8 @@ function dial(name, id) {
       <input type="number" id="${id}" name="${name}" min="${min}" max="${max}"
         step="${whole ? 1 : grain ?? "any"}" required>
       ${slider}
+      ${note ? `<span class="live-note">${note}</span>` : ""}
+      <span class="live-wrong" role="alert"></span>
     </div>`;
 }
 
@@ -161,9 +164,12 @@ class Dials {
       else if (target.name) this.take(target);
       changed();
     });
-    // A field with a value that can't be taken goes back to the last one that could.
+    // A field with a value that can't be taken goes back to the last one that could, and says so.
     element.addEventListener("change", ({ target }) => {
-      if (target.name) this.set(target.name, this.values[target.name]);
+      if (!target.name) return;
+      const taken = readSetting(target.name, target.value) !== null;
+      this.set(target.name, this.values[target.name]);
+      if (!taken) this.complain(target, accepts(target.name));
     });
     element.addEventListener("click", ({ target }) => {
       if (!target.dataset.value) return;
@@ -176,6 +182,12 @@ class Dials {
     return this.element.querySelector(`[name="${name}"]`);
   }
 
+  /** Write below a dial what is wrong with what was typed. */
+  complain(field, words) {
+    const place = field.parentElement.querySelector(".live-wrong");
+    if (place) place.textContent = words;
+  }
+
   take(field) {
     const value = readSetting(field.name, field.value);
     field.setAttribute("aria-invalid", value === null);
@@ -186,6 +198,7 @@ class Dials {
   set(name, value, show = {}) {
     this.values[name] = value;
     const field = this.field(name);
+    this.complain(field, "");
     if (show.field ?? true) {
       field.value = value;
       field.setAttribute("aria-invalid", false);

@@ -119,20 +119,20 @@ function drawBars(element, klPerUnit, active, high) {
   element.querySelector(".live-high").textContent = high;
 }
 
-/** Draw the images that are shown, of bytes: in one row, or in two where there is little room. */
+/** Draw the images that are shown, of bytes, in a row; half of them where there is little room. */
 function drawImages(canvas, images) {
-  const columns = canvas.clientWidth < 180 ? SHOWN / 2 : SHOWN;
+  const count = canvas.clientWidth < 240 ? SHOWN / 2 : SHOWN;
   const pitch = SIDE + 1; // with a gap between them
-  canvas.width = columns * pitch - 1;
-  canvas.height = (SHOWN / columns) * pitch - 1;
+  canvas.width = count * pitch - 1;
+  canvas.height = SIDE;
   const context = canvas.getContext("2d");
   const tile = context.createImageData(SIDE, SIDE);
-  for (let n = 0; n < SHOWN; n++) {
+  for (let n = 0; n < count; n++) {
     for (let i = 0; i < PIXELS; i++) {
       tile.data.fill(images[n * PIXELS + i], 4 * i, 4 * i + 3);
       tile.data[4 * i + 3] = 255;
     }
-    context.putImageData(tile, (n % columns) * pitch, Math.floor(n / columns) * pitch);
+    context.putImageData(tile, n * pitch, 0);
   }
 }
 

@@ -27,6 +27,7 @@ const DIALS = {
     label: "Steps from weight 0 to 1",
     ...{ min: 1, max: 10000, whole: true, log: true },
     ends: ["too fast", "too slow"],
+    note: "A lower cap stops the ramp earlier.",
   },
   cap: { label: "Highest weight (cap)", min: 0, max: 2, grain: 0.05, ends: ["0", "2"] },
   variance: {
@@ -83,17 +84,17 @@ const PRESETS = {
     settings: { schedule: "linear", variance: MEAN },
     text:
       "The loss takes the mean of the squared errors over the 196 pixels, as many programs do, and " +
-      "not their sum: so the KL weighs 196 times as much as with the sum. The ramp is the one that " +
-      "worked: does it help here? Then lower the variance of each pixel, and train again.",
+      "not their sum: so the KL weighs 392 times as much as in Constant weight. The ramp is the one " +
+      "that worked: does it help here? Then lower the variance of each pixel, and train again.",
   },
   cap: {
     title: "Cap of one half",
     settings: { schedule: "linear", ramp: 1200, cap: 0.5 },
     beside: "half-variance",
     text:
-      "A KL weight that stops at one half, beside half the variance at full weight. Up to a " +
-      "constant, one loss is twice the other at every step, so both models end with about the same KL and the same " +
-      "images. (Their ELBOs lie far apart all the same: another variance is another scale.)",
+      "A KL weight that stops at one half, beside half the variance at full weight. One loss is twice " +
+      "the other, up to a constant: so both models end with about the same KL and the same images. " +
+      "(Their ELBOs have different scales. Both ramps take 600 steps.)",
   },
   "half-variance": {
     title: "Half the variance",
@@ -132,6 +133,13 @@ function readSetting(name, text) {
   return fits && (!whole || Number.isInteger(value)) ? value : null;
 }
 
+/** Say which values a dial takes. */
+function accepts(name) {
+  const { label, min, max, whole } = DIALS[name];
+  const [low, high] = [min, max].map((value) => value.toLocaleString("en", { maximumFractionDigits: 4 }));
+  return `${label}: a ${whole ? "whole number" : "number"} from ${low} to ${high}.`;
+}
+
 /** Write settings as an address's last part, so that it reproduces the run. */
 function toAddress(settings, beside) {
   const parts = new URLSearchParams(settings);
@@ -154,18 +162,23 @@ function fromAddress(address) {
   return { settings, beside: known("beside") ?? (preset && PRESETS[preset].beside) ?? "" };
 }
 
+/** List the settings in which two models differ. A constant weight has no ramp. */
+function differences(one, other) {
+  const alike = one.schedule === "constant" && other.schedule === "constant" ? ["ramp"] : [];
+  return Object.keys(BASE).filter((key) => one[key] !== other[key] && !alike.includes(key));
+}
+
 /** Return the preset that has these settings, if there is one. */
 function presetOf(settings) {
-  return Object.keys(PRESETS).find((name) => {
-    const preset = presetSettings(name, settings.seed);
-    return Object.keys(BASE).every((key) => preset[key] === settings[key]);
-  });
+  return Object.keys(PRESETS).find(
+    (name) => differences(settings, presetSettings(name, settings.seed)).length === 0,
+  );
 }
 
 /** Name a run: its preset, or in a few words how its settings differ from a constant weight. */
 function describe({ settings, byHand }) {
   const preset = presetOf(settings);
-  const other = Object.keys(BASE).filter((key) => key !== "seed" && settings[key] !== BASE[key]);
+  const other = differences(settings, presetSettings("constant", settings.seed));
   const short = (key) =>
     key === "schedule" ? DIALS.schedule.choices[settings.schedule] : `${key} ${settings[key]}`;
   const name = preset ? PRESETS[preset].title : other.map(short).join(", ").replaceAll("-", " ");

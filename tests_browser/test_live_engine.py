@@ -323,7 +323,7 @@ SEEDS = range(10)
 
 
 # A worker that draws the digits and answers each [preset, seed, other settings] with what comes of
-# it, and with the KL every 250 steps.
+# it, with the KL every 250 steps, and with the KL when few of the encoder's ReLUs were left.
 TRAINS = """
 let data;
 onmessage = ({data: message}) => {
@@ -337,12 +337,16 @@ onmessage = ({data: message}) => {
   const settings = {...presetSettings(preset, seed), ...others};
   const training = new Training(settings, data, fastestKernels());
   const meanwhile = [];
+  let klAtSilence = null;
   while (training.step < stepsOf(settings)) {
     training.takeStep();
     if (training.step % 250 === 0) meanwhile.push(training.look().kl);
+    if (training.step % 10 || klAtSilence !== null || preset !== "mean") continue;
+    const {kl, alive} = training.look();
+    if (alive < 0.15) klAtSilence = kl;
   }
   const {kl, active, elbo, error} = training.look();
-  postMessage({kl, active: active.filter(Boolean).length, elbo, error, meanwhile});
+  postMessage({kl, active: active.filter(Boolean).length, elbo, error, meanwhile, klAtSilence});
 };
 """
 
@@ -395,6 +399,12 @@ def of(outcomes, preset, name):
 
 def test_the_mean_squared_error_collapses_every_seed(outcomes):
     assert (of(outcomes, "mean", "kl") < 0.01).all()
+
+
+def test_and_does_so_before_the_relus_fall_silent(outcomes):
+    kl = [outcome["klAtSilence"] for outcome in outcomes["mean"]]
+    assert None not in kl
+    assert max(kl) < 0.05
 
 
 def test_so_it_does_at_other_rates(engine, outcomes):

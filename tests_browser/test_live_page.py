@@ -132,6 +132,10 @@ def test_a_number_can_be_typed_and_a_bad_one_goes_back(open_live, name):
         field.blur()
         assert field.input_value() == good
         assert field.get_attribute("aria-invalid") == "false"
+        words = field.locator("xpath=..").locator(".live-wrong")
+        expect(words).to_have_text(re.compile(r"number from [\d.]+ to [\d.,]+\.$"))
+    field.fill(good)
+    expect(words).to_have_text("")
 
 
 @pytest.mark.parametrize("name", ["schedule", "latent", "start", "beside", "speed"])
@@ -221,6 +225,8 @@ def test_a_run_that_is_done_goes_on_when_its_weight_is_turned(open_live):
     assert live.out("step") == 1200
     assert live.out("weight") == 0
     assert live.out("kl") > 10 + collapsed
+    title = live.find(".live-title")
+    expect(title).to_have_text("Constant weight, weight by hand, seed 0")
     lines = saved(live).splitlines()
     assert len(lines) == 2  # still one run
     assert ",true,1200," in lines[1]
@@ -353,7 +359,7 @@ def test_all_runs_are_listed_and_stay_behind(open_live):
     rows = live.find(".live-runs tbody tr")
     assert rows.locator("a").all_text_contents() == ["Shallow decoder", "Annealed"]
     assert live.find(".live-plot .earlier").count() == 4
-    expect(live.find(".live-earlier")).to_have_text("Thin lines: Shallow decoder.")
+    expect(live.find(".live-earlier")).to_have_text("Thin lines:  Shallow decoder, seed 0")
     lines = saved(live).splitlines()
     assert len(lines) == 3
     assert lines[0].startswith("schedule,ramp,cap,variance,depth,latent,learning-rate,start,seed")
@@ -374,6 +380,40 @@ def test_a_run_in_the_table_gives_its_settings_back(open_live):
     live.find(".live-runs").evaluate("details => details.open = true")
     live.find(".live-runs a").click()
     assert live.value("depth") == "1"
+
+
+def test_another_seed_trains_the_same_settings_again(open_live):
+    live = open_live("#preset=shallow&seed=9998")
+    live.fast()
+    seeds = []
+    for _ in range(2):
+        live.press("another-seed")
+        live.page.wait_for_timeout(50)
+        live.wait("done")
+        seeds.append(live.find(".live-title").inner_text())
+    assert seeds == ["Shallow decoder, seed 9999", "Shallow decoder, seed 0"]
+    assert len(saved(live).splitlines()) == 3
+
+
+def test_a_ramp_that_has_no_part_in_it_makes_no_other_run(open_live):
+    live = open_live("#schedule=constant&ramp=100")
+    constant = live.find("[data-preset=constant]")
+    expect(constant).to_have_attribute("aria-pressed", "true")
+    live.page.evaluate("location.hash = '#schedule=linear&ramp=100'")
+    expect(constant).to_have_attribute("aria-pressed", "false")
+    expect(live.find("[data-preset=annealed]")).to_have_attribute("aria-pressed", "false")
+
+
+def test_silent_relus_are_told_from_the_cause_of_collapse(open_live):
+    live = open_live()
+    live.fast()
+    live.find("[data-preset=mean]").click()
+    live.wait("done")
+    words = live.find(".live-dead").inner_text()
+    assert re.search(r"collapse came first: .* step \d\d, the KL was already 0\.0\d", words)
+    live.find("[data-preset=annealed]").click()
+    live.wait("done")
+    assert not live.find(".live-dead").is_visible()
 
 
 def test_settings_that_are_not_known_are_left_out(open_live):
