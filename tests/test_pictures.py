@@ -1,0 +1,68 @@
+"""Figures of other pages, small, as links to them."""
+
+import re
+
+import pytest
+from sphinx.application import Sphinx
+
+# The smallest GIF: a point.
+POINT = bytes.fromhex(
+    "47494638396101000100800000000000ffffff21f90401000000002c000000000100010000020144003b"
+)
+CHAPTER = """\
+Chapter
+=======
+
+.. _fig-point:
+
+.. figure:: point.gif
+   :width: 640
+   :alt: A point.
+
+   Its caption.
+"""
+
+
+@pytest.fixture
+def build(tmp_path):
+    """A function that builds a book of two pages, and returns its first page and the warnings."""
+
+    def build(figure, chapter=CHAPTER):
+        (tmp_path / "point.gif").write_bytes(POINT)
+        (tmp_path / "chapter.rst").write_text(chapter)
+        first = (
+            f"First page\n==========\n\n.. picture-of:: {figure}\n\n.. toctree::\n\n   chapter\n"
+        )
+        (tmp_path / "index.rst").write_text(first)
+        settings = {"extensions": ["tools.pictures"], "html_theme": "basic"}
+        warnings = (tmp_path / "warnings").open("w+")
+        places = [tmp_path / "html", tmp_path / "doctrees"]
+        Sphinx(tmp_path, None, *places, "html", settings, status=None, warning=warnings).build()
+        warnings.seek(0)
+        return (tmp_path / "html/index.html").read_text("utf8"), warnings.read()
+
+    return build
+
+
+def test_a_figure_is_shown_with_its_words_and_leads_to_itself(build):
+    page, warnings = build("fig-point")
+    picture = re.search(
+        r'<a class="picture-of[^>]*href="(.*?)"[^>]*><img alt="(.*?)" src="(.*?)"', page
+    )
+    assert picture.groups() == ("chapter.html#fig-point", "A point.", "_images/point.gif")
+    assert "640" not in page
+    assert warnings == ""
+
+
+@pytest.mark.parametrize("chapter", [CHAPTER, CHAPTER.split("..")[0]])
+def test_a_figure_that_there_is_not_is_a_warning_and_leaves_nothing_behind(build, chapter):
+    page, warnings = build("fig-another", chapter)
+    assert "no figure fig-another" in warnings
+    assert "<img" not in page
+    assert "awaited" not in page
+
+
+def test_the_first_page_is_written_again_with_a_chapter(build):
+    build("fig-point")
+    page, _ = build("fig-point", CHAPTER.replace("A point.", "Another."))
+    assert 'alt="Another."' in page
