@@ -12,6 +12,7 @@ const CHARTS = {
 const LETTERS = ["a", "b"];
 const FEW = 0.15; // ReLUs that answer: below this share, a word of warning
 const COLLAPSED = 0.05; // nats of KL: below, the codes are empty
+const TELLING = 0.1; // nats of KL: a unit with less says next to nothing, active or not
 const HAND_STEPS = 400; // that a run goes on for after its weight was turned by hand
 const WATCH = 60; // milliseconds from one look to the next: slow enough to follow
 const REDRAW = 100; // milliseconds at least from one drawing to the next, at full speed
@@ -39,6 +40,7 @@ class LiveVAE {
       const asked = fromAddress(location.hash);
       this.use(asked ?? { settings: presetSettings("constant"), beside: "" });
       if (asked) element.scrollIntoView();
+      this.sayRefused(asked);
     }
     this.setState("idle");
     this.showModels(this.chosen());
@@ -71,6 +73,11 @@ class LiveVAE {
     this.dialsChanged();
   }
 
+  /** Name what a link asked for and the page can't take: it is not the run that was meant. */
+  sayRefused(asked) {
+    if (asked?.refused.length) this.announce(`Not taken from the link. ${asked.refused.join(" ")}`);
+  }
+
   dialsChanged() {
     const preset = presetOf(this.dials.read());
     for (const button of this.element.querySelectorAll("[data-preset]")) {
@@ -86,7 +93,7 @@ class LiveVAE {
   showPending() {
     const text = (all) => JSON.stringify(all.map((one) => Object.entries(one).sort()));
     const same = text(this.chosen()) === text(this.current.map(({ settings }) => settings));
-    this.find(".live-pending").hidden = same || !["training", "paused"].includes(this.state);
+    this.find(".live-pending").hidden = same || this.current.length === 0;
   }
 
   // ---- training --------------------------------------------------------------
@@ -173,6 +180,8 @@ class LiveVAE {
     this.setState("idle");
     this.showModels(this.chosen());
     this.announce("");
+    this.find("[name=weight]").value = 0;
+    this.find(".live-value").textContent = "";
     this.sayStatus("Back at the start.");
   }
 
@@ -398,7 +407,9 @@ class LiveVAE {
       for (const out of panel.querySelectorAll("[data-out]")) {
         out.textContent = say(numbers[out.dataset.out], DECIMALS[out.dataset.out]);
       }
-      panel.querySelector(".live-of").textContent = `of ${look.active.length}`;
+      const telling = look.klPerUnit.filter((kl) => kl > TELLING).length;
+      panel.querySelector(".live-of").textContent =
+        `of ${look.active.length} (${telling} above ${TELLING} nats)`;
       panel.querySelector(".live-last").textContent = this.steps;
       const dead = panel.querySelector(".live-dead");
       dead.hidden = look.alive >= FEW;
@@ -502,6 +513,7 @@ class LiveVAE {
       train: () => this.train(),
       pause: () => (this.state === "paused" ? this.resume() : this.pause()),
       step: () => this.step(),
+      "train-these": () => this.train(),
       "another-seed": () => {
         this.dials.set("seed", (this.dials.values.seed + 1) % (DIALS.seed.max + 1));
         this.train();
@@ -520,6 +532,7 @@ class LiveVAE {
       if (link) {
         event.preventDefault();
         this.goTo(link.hash);
+        this.train();
       }
       const button = event.target.closest("button");
       if (!button) return;
@@ -552,6 +565,7 @@ class LiveVAE {
     if (!asked) return;
     history.replaceState(null, "", address);
     this.use(asked);
+    this.sayRefused(asked);
     this.element.scrollIntoView();
   }
 
@@ -565,18 +579,19 @@ class LiveVAE {
 
 const countActive = ({ active }) => active.filter(Boolean).length;
 
-/** What to know where few ReLUs are left: did they die of the collapse, or the codes of their death? */
+/** What to know where few ReLUs are left: did the collapse come first? */
 function aboutDead(looks) {
   const first = looks.find(({ alive }) => alive < FEW);
   const share = Math.round(100 * looks.at(-1).alive);
   const order =
     first.kl < COLLAPSED
-      ? `The collapse came first: when they fell silent, at step ${first.step}, the KL was ` +
-        `already ${say(first.kl, 2)}. They are not its cause, but they make it permanent: `
-      : "Their silence alone can keep the codes empty: ";
+      ? `The collapse came first: when so few were left, at step ${first.step}, the KL was already ` +
+        `${say(first.kl, 2)}. They are not its cause, but can make it hard to undo: turn the weight ` +
+        "to 0, and see. "
+      : "";
   return (
-    `Only ${share} % of the encoder's ReLUs still respond to at least one test image. ${order}` +
-    "a ReLU that is 0 for every image gets no gradient, so no KL weight brings it back."
+    `Only ${share} % of the encoder's hidden units still respond to at least one test image. ${order}` +
+    "(A unit with a ReLU that outputs 0 for every image no longer learns.)"
   );
 }
 

@@ -19,18 +19,18 @@ function wholePage(name) {
   return `
     <div class="live-body">
       <div class="live-presets" role="group" aria-label="Experiments">${presets}</div>
-      <p class="live-look-for"></p>
       <div class="live-actions" role="group" aria-label="Training">
         ${button("train", "Train", 'class="live-primary"')} ${button("pause", "Pause")}
         ${button("step", "Step")} ${button("reset", "Reset")}
-        ${button("another-seed", "Another seed")}
+        ${button("another-seed", "New seed")}
         <span class="live-weight">
           <label>KL weight now
             <input type="range" name="weight" min="0" max="2" step="0.01" value="0">
           </label>
-          <span class="live-value"></span> ${button("follow", "Back to the schedule", "hidden")}
+          <span class="live-value"></span> ${button("follow", "Back to schedule", "hidden")}
         </span>
       </div>
+      <p class="live-look-for"></p>
       <p class="live-status" role="status"></p>
       <p class="live-message" role="alert"></p>
       <div class="live-models"></div>
@@ -38,10 +38,10 @@ function wholePage(name) {
       <p class="live-earlier" hidden></p>
       <details class="live-settings" ${matchMedia("(min-width: 40rem)").matches ? "open" : ""}>
         <summary>Turn the dials</summary>
-        <p class="live-pending" hidden>Press <em>Train again</em> for the new settings.</p>
+        <p class="live-pending" hidden>${button("train-these", "Train with these settings")}</p>
         <div class="live-dials"></div>
         <div class="live-choice">
-          <label for="${name}-beside">Train alongside</label>
+          <label for="${name}-beside">Train alongside, with its own settings</label>
           <select id="${name}-beside" name="beside">
             <option value="">nothing</option>${options(Object.fromEntries(titles()))}
           </select>

@@ -61,61 +61,57 @@ const PRESETS = {
     title: "Constant weight",
     settings: {},
     text:
-      "The whole KL term counts from the first step. Watch the KL, and the reconstructions: is " +
-      "one different from another? Then try other seeds.",
+      "The whole KL counts from the first step. Is one reconstruction different from another? Try " +
+      "other seeds.",
   },
   annealed: {
     title: "Annealed",
     settings: { schedule: "linear" },
     text:
-      "The weight of the KL term rises slowly, over all 800 steps. The code fills while it is " +
-      "cheap, and some units stay in use. Which digits can you tell apart now?",
+      "The weight of the KL rises over all 800 steps, so that the code fills while it is cheap. Which " +
+      "digits can you tell apart now?",
   },
   "too-slow": {
     title: "Too slow",
     settings: { schedule: "linear", ramp: 10000 },
     text:
-      "A ramp of 10,000 steps has hardly begun after 800. The reconstructions are the best of all, " +
-      "as the KL has cost almost nothing so far. But the ELBO, in which it counts in full, is lower " +
-      "than that of a collapsed model.",
+      "A ramp of 10,000 steps, cut short after 800: the KL has cost almost nothing so far. Compare " +
+      "error and ELBO with those of a collapsed model.",
   },
   mean: {
     title: "Mean squared error",
     settings: { schedule: "linear", variance: MEAN },
     text:
-      "The loss takes the mean of the squared errors over the 196 pixels, as many programs do, and " +
-      "not their sum: so the KL weighs 392 times as much as in Constant weight. The ramp is the one " +
-      "that worked: does it help here? Then lower the variance of each pixel, and train again.",
+      "The mean of the squared errors in place of their sum, as in many programs: the KL weighs 392 " +
+      "times as much as in Constant weight. Does the ramp help?",
   },
   cap: {
     title: "Cap of one half",
     settings: { schedule: "linear", ramp: 1200, cap: 0.5 },
     beside: "half-variance",
     text:
-      "A KL weight that stops at one half, beside half the variance at full weight. One loss is twice " +
-      "the other, up to a constant: so both models end with about the same KL and the same images. " +
-      "(Their ELBOs have different scales. Both ramps take 600 steps.)",
+      "A weight that stops at one half, beside half the variance: up to a constant, one loss is twice " +
+      "the other. KL and images agree; the ELBOs have different scales.",
   },
   "half-variance": {
     title: "Half the variance",
     settings: { schedule: "linear", ramp: 600, variance: 0.125 },
     text:
-      "An error costs twice as much as at a variance of 0.25, so more KL is worth its price, and more " +
-      "units come into use.",
+      "An error costs twice as much as at a variance of 0.25, so more KL is worth its price. (The " +
+      "ELBO has another scale, too.)",
   },
   shallow: {
     title: "Shallow decoder",
     settings: { depth: 1 },
     text:
-      "One hidden layer in the decoder in place of five, at a constant weight. It learns to use the " +
-      "code with nothing annealed.",
+      "One hidden layer in the decoder in place of five, at a constant weight. Does it need annealing?",
   },
   revive: {
     title: "Revive it",
     settings: { schedule: "revive", ramp: 400 },
     text:
       "A weight of 1 for 250 steps, then 0 for another 250, then a ramp. Is a collapsed model lost? " +
-      "Watch its units when the weight drops.",
+      "Watch its units.",
   },
 };
 
@@ -135,7 +131,8 @@ function readSetting(name, text) {
 
 /** Say which values a dial takes. */
 function accepts(name) {
-  const { label, min, max, whole } = DIALS[name];
+  const { label, choices, min, max, whole } = DIALS[name];
+  if (choices) return `${label}: one of ${Object.keys(choices).join(", ")}.`;
   const [low, high] = [min, max].map((value) => value.toLocaleString("en", { maximumFractionDigits: 4 }));
   return `${label}: a ${whole ? "whole number" : "number"} from ${low} to ${high}.`;
 }
@@ -147,19 +144,21 @@ function toAddress(settings, beside) {
   return `#${parts}`;
 }
 
-/** Read what `toAddress` wrote, or {preset: …}; what it can't take is left out. */
+/** Read what `toAddress` wrote, or {preset: …}; what it can't take is left out, and named. */
 function fromAddress(address) {
   const parts = new URLSearchParams(address.slice(1));
   const known = (name) => (Object.hasOwn(PRESETS, parts.get(name) ?? "") ? parts.get(name) : null);
   const preset = known("preset");
-  const found = {};
-  for (const name of Object.keys(DIALS)) {
-    const value = parts.has(name) ? readSetting(name, parts.get(name)) : null;
-    if (value !== null) found[name] = value;
+  const [found, refused] = [{}, []];
+  for (const name of Object.keys(DIALS).filter((dial) => parts.has(dial))) {
+    const value = readSetting(name, parts.get(name));
+    if (value === null) refused.push(accepts(name));
+    else found[name] = value;
   }
-  if (!preset && Object.keys(found).length === 0) return null;
+  if (!preset && Object.keys(found).length + refused.length === 0) return null;
   const settings = { ...(preset ? presetSettings(preset) : BASE), ...found };
-  return { settings, beside: known("beside") ?? (preset && PRESETS[preset].beside) ?? "" };
+  const beside = known("beside") ?? (preset && PRESETS[preset].beside) ?? "";
+  return { settings, beside, refused };
 }
 
 /** List the settings in which two models differ. A constant weight has no ramp. */

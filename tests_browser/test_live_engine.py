@@ -412,6 +412,10 @@ def test_so_it_does_at_other_rates(engine, outcomes):
         assert (kl_of(engine, "mean", (0, 1), ramp=ramp) < 0.01).all()
 
 
+def test_and_at_a_variance_of_two(engine):
+    assert (kl_of(engine, "mean", range(4), variance=2) < 0.1).all()
+
+
 def test_annealing_keeps_units_active(outcomes):
     assert (of(outcomes, "annealed", "active") >= 3).sum() >= 9
 

@@ -259,7 +259,7 @@ def test_a_dial_that_is_turned_while_it_trains_counts_from_the_next_training(ope
     assert live.find(".live-pending").is_visible()
     live.fast()  # counts at once
     live.wait("done")
-    live.press("train")
+    live.press("train-these")
     assert not live.find(".live-pending").is_visible()
     live.wait("done")
     assert "depth=1" in live.page.url
@@ -380,6 +380,9 @@ def test_a_run_in_the_table_gives_its_settings_back(open_live):
     live.find(".live-runs").evaluate("details => details.open = true")
     live.find(".live-runs a").click()
     assert live.value("depth") == "1"
+    live.page.wait_for_timeout(50)
+    live.wait("done")
+    assert len(saved(live).splitlines()) == 3  # and trained them again
 
 
 def test_another_seed_trains_the_same_settings_again(open_live):
@@ -423,6 +426,10 @@ def test_settings_that_are_not_known_are_left_out(open_live):
     assert live.value("latent") == "8"
     assert live.value("schedule") == "constant"
     assert live.value("seed") == "4"
+    words = live.find(".live-message").inner_text()
+    assert words.startswith("Not taken from the link.")
+    assert "Steps from weight 0 to 1: a whole number from 1 to 10,000." in words
+    assert "Latent units: one of 2, 4, 8, 16." in words
 
 
 # ---- for everyone ------------------------------------------------------------

@@ -43,7 +43,9 @@ def place_pictures(app, doctree, page):
         for name in ("width", "height", "scale", "align"):
             picture.attributes.pop(name, None)
         address = f"{app.builder.get_relative_uri(page, place[0])}#{place[1]}"
-        link = nodes.reference("", "", picture, refuri=address, classes=["picture-of"])
+        link = nodes.reference(
+            "", "", picture, internal=True, refuri=address, classes=["picture-of"]
+        )
         awaited.replace_self(nodes.paragraph("", "", link, classes=["picture-of"]))
 
 
