@@ -1,7 +1,9 @@
 """Figures of other pages, small, as links to them."""
 
 import re
+from pathlib import Path
 
+import nbformat
 import pytest
 from sphinx.application import Sphinx
 
@@ -66,3 +68,17 @@ def test_the_first_page_is_written_again_with_a_chapter(build):
     build("fig-point")
     page, _ = build("fig-point", CHAPTER.replace("A point.", "Another."))
     assert 'alt="Another."' in page
+
+
+def test_the_figures_that_pages_show_have_a_name_in_a_notebook():
+    root = Path(__file__).parents[1]
+    notebooks = [nbformat.read(path, 4) for path in root.glob("notebooks/*.ipynb")]
+    names = {
+        cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        for notebook in notebooks
+        for cell in notebook.cells
+    }
+    pages = [path.read_text("utf8") for path in root.glob("book/*.md")]
+    shown = re.findall(r"\{picture-of\} (\S+)", "\n".join(pages))
+    assert len(shown) >= 9
+    assert set(shown) <= names
