@@ -306,15 +306,10 @@ class LiveVAE {
     return this.element.querySelectorAll("[data-model]")[i];
   }
 
-  /** What stands above a model: its name and its seed. */
-  titleOf(run) {
-    return `${describe(run)}, seed ${run.settings.seed}`;
-  }
-
   /** Make a panel for each model. */
   showModels(settings) {
     const panels = settings.map((one, i) => {
-      const panel = fromHTML(modelPanel(LETTERS[i], this.titleOf({ settings: one })));
+      const panel = fromHTML(modelPanel(LETTERS[i], titleOf({ settings: one })));
       panel.querySelector(".live-map").hidden = one.latent !== 2;
       return panel;
     });
@@ -329,29 +324,26 @@ class LiveVAE {
     this.nameEarlier();
   }
 
-  /** The runs whose lines stay behind those of the current ones. */
+  /** The runs whose lines stay behind the current ones, the last one first: [run, style]. */
   get earlier() {
-    return this.runs.filter((run) => !this.current.includes(run)).slice(-EARLIER_RUNS);
-  }
-
-  /** The style of an earlier run's line: the last ones can be told apart. */
-  earlierStyle(index, count) {
-    const age = count - 1 - index;
-    return age < NAMED_RUNS ? `earlier earlier-${age}` : "earlier";
+    const runs = this.runs.filter((run) => !this.current.includes(run)).reverse();
+    // The last few can be told apart.
+    const style = (age) => (age < NAMED_RUNS ? `earlier earlier-${age}` : "earlier");
+    return runs.slice(0, EARLIER_RUNS).map((run, age) => [run, style(age)]);
   }
 
   nameEarlier() {
     const { earlier } = this;
     const line = this.find(".live-earlier");
     line.hidden = earlier.length === 0;
-    const named = earlier.slice(-NAMED_RUNS).map((run, i, all) => {
+    const named = earlier.slice(0, NAMED_RUNS).map(([run, style]) => {
       const swatch = svg("svg", { viewBox: "0 0 30 4", "aria-hidden": true });
-      swatch.append(svg("line", { x1: 0, x2: 30, y1: 2, y2: 2, class: this.earlierStyle(i, all.length) }));
+      swatch.append(svg("line", { x1: 0, x2: 30, y1: 2, y2: 2, class: style }));
       const name = document.createElement("span");
-      name.append(swatch, ` ${this.titleOf(run)}`);
+      name.append(swatch, ` ${titleOf(run)}`);
       return name;
     });
-    line.replaceChildren("Thin lines: ", ...named.reverse());
+    line.replaceChildren("Thin lines: ", ...named);
     if (earlier.length > NAMED_RUNS) line.append(" and older runs, dotted.");
   }
 
@@ -367,9 +359,9 @@ class LiveVAE {
       const line = (run, style) => ({ points: run.looks.map((look) => [look.step, look[name]]), style });
       // The ELBO of another variance lies elsewhere altogether.
       const variance = (this.current[0]?.settings ?? this.chosen()[0]).variance;
-      const behind = this.earlier
-        .map((run, i, all) => [run, this.earlierStyle(i, all.length)])
-        .filter(([run]) => name !== "elbo" || run.settings.variance === variance);
+      const behind = this.earlier.filter(
+        ([run]) => name !== "elbo" || run.settings.variance === variance,
+      );
       chart.draw(
         behind.map(([run, style]) => line(run, style)),
         this.current.map((run, i) => line(run, LETTERS[i])),
@@ -491,7 +483,7 @@ class LiveVAE {
     this.byHand = true;
     this.current.forEach((run, i) => {
       run.byHand = true;
-      this.model(i).querySelector(".live-title").textContent = this.titleOf(run);
+      this.model(i).querySelector(".live-title").textContent = titleOf(run);
     });
     this.steps = Math.max(this.steps, this.current[0].looks.at(-1).step + HAND_STEPS);
     this.find("[data-action=follow]").hidden = false;
@@ -514,7 +506,7 @@ class LiveVAE {
       pause: () => (this.state === "paused" ? this.resume() : this.pause()),
       step: () => this.step(),
       "train-these": () => this.train(),
-      "another-seed": () => {
+      "new-seed": () => {
         this.dials.set("seed", (this.dials.values.seed + 1) % (DIALS.seed.max + 1));
         this.train();
       },
@@ -577,6 +569,9 @@ class LiveVAE {
   }
 }
 
+/** What stands above a model: its name and its seed. */
+const titleOf = (run) => `${describe(run)}, seed ${run.settings.seed}`;
+
 const countActive = ({ active }) => active.filter(Boolean).length;
 
 /** What to know where few ReLUs are left: did the collapse come first? */
@@ -591,7 +586,7 @@ function aboutDead(looks) {
       : "";
   return (
     `Only ${share} % of the encoder's hidden units still respond to at least one test image. ${order}` +
-    "(A unit with a ReLU that outputs 0 for every image no longer learns.)"
+    "(A ReLU that outputs 0 for every image no longer learns.)"
   );
 }
 

@@ -22,7 +22,7 @@ function wholePage(name) {
       <div class="live-actions" role="group" aria-label="Training">
         ${button("train", "Train", 'class="live-primary"')} ${button("pause", "Pause")}
         ${button("step", "Step")} ${button("reset", "Reset")}
-        ${button("another-seed", "New seed")}
+        ${button("new-seed", "New seed")}
         <span class="live-weight">
           <label>KL weight now
             <input type="range" name="weight" min="0" max="2" step="0.01" value="0">

@@ -82,8 +82,8 @@ const PRESETS = {
     title: "Mean squared error",
     settings: { schedule: "linear", variance: MEAN },
     text:
-      "The mean of the squared errors in place of their sum, as in many programs: the KL weighs 392 " +
-      "times as much as in Constant weight. Does the ramp help?",
+      "The mean of the squared errors in place of their sum, as in many programs: the KL weighs " +
+      `${MEAN / BASE.variance} times as much as in Constant weight. Does the ramp help?`,
   },
   cap: {
     title: "Cap of one half",
@@ -133,8 +133,8 @@ function readSetting(name, text) {
 function accepts(name) {
   const { label, choices, min, max, whole } = DIALS[name];
   if (choices) return `${label}: one of ${Object.keys(choices).join(", ")}.`;
-  const [low, high] = [min, max].map((value) => value.toLocaleString("en", { maximumFractionDigits: 4 }));
-  return `${label}: a ${whole ? "whole number" : "number"} from ${low} to ${high}.`;
+  const inWords = (value) => value.toLocaleString("en", { maximumFractionDigits: 4 });
+  return `${label}: a ${whole ? "whole number" : "number"} from ${inWords(min)} to ${inWords(max)}.`;
 }
 
 /** Write settings as an address's last part, so that it reproduces the run. */

@@ -516,7 +516,7 @@ def test_images_with_labels_are_told_apart_from_images():
     images, labels = np.zeros((10, 4, 4)), np.zeros(10)
     with pytest.raises(ValueError, match="one array; got a tuple of 2.*labels=labels"):
         load_images((images, labels))
-    with pytest.raises(ValueError, match="Its labels are labels=.*Got ndarray"):
+    with pytest.raises(ValueError, match="needs none; got ndarray. Labels are given with labels="):
         load_images(images, labels)
     with pytest.raises(ValueError, match="one shape"):
         load_images([images[0], images[0, :3]])

@@ -1,5 +1,6 @@
 """Figures of other pages, small, as links to them."""
 
+import io
 import re
 from pathlib import Path
 
@@ -37,11 +38,10 @@ def build(tmp_path):
         )
         (tmp_path / "index.rst").write_text(first)
         settings = {"extensions": ["tools.pictures"], "html_theme": "basic"}
-        warnings = (tmp_path / "warnings").open("w+")
+        warnings = io.StringIO()
         places = [tmp_path / "html", tmp_path / "doctrees"]
         Sphinx(tmp_path, None, *places, "html", settings, status=None, warning=warnings).build()
-        warnings.seek(0)
-        return (tmp_path / "html/index.html").read_text("utf8"), warnings.read()
+        return (tmp_path / "html/index.html").read_text("utf8"), warnings.getvalue()
 
     return build
 
@@ -56,10 +56,13 @@ def test_a_figure_is_shown_with_its_words_and_leads_to_itself(build):
     assert warnings == ""
 
 
-@pytest.mark.parametrize("chapter", [CHAPTER, CHAPTER.split("..")[0]])
-def test_a_figure_that_there_is_not_is_a_warning_and_leaves_nothing_behind(build, chapter):
-    page, warnings = build("fig-another", chapter)
-    assert "no figure fig-another" in warnings
+NO_IMAGE = ".. _fig-point:\n\nChapter\n=======\n\nWords alone.\n"
+
+
+@pytest.mark.parametrize(("figure", "chapter"), [("fig-another", CHAPTER), ("fig-point", NO_IMAGE)])
+def test_a_figure_that_there_is_not_is_a_warning_and_leaves_nothing_behind(build, figure, chapter):
+    page, warnings = build(figure, chapter)
+    assert f"no figure {figure}" in warnings
     assert "<img" not in page
     assert "awaited" not in page
 

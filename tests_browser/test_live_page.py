@@ -385,12 +385,12 @@ def test_a_run_in_the_table_gives_its_settings_back(open_live):
     assert len(saved(live).splitlines()) == 3  # and trained them again
 
 
-def test_another_seed_trains_the_same_settings_again(open_live):
+def test_a_new_seed_trains_the_same_settings_again(open_live):
     live = open_live("#preset=shallow&seed=9998")
     live.fast()
     seeds = []
     for _ in range(2):
-        live.press("another-seed")
+        live.press("new-seed")
         live.page.wait_for_timeout(50)
         live.wait("done")
         seeds.append(live.find(".live-title").inner_text())

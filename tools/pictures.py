@@ -20,12 +20,8 @@ class PictureOf(SphinxDirective):
     def run(self):
         awaited = awaited_picture(figure=self.arguments[0])
         self.set_source_info(awaited)
+        self.env.note_reread()  # in the next build, the figure may be another one
         return [awaited]
-
-
-def pages_with_pictures(app, env):
-    """List the pages to write again: the figures that they show may be new."""
-    return [page for page in env.found_docs if env.get_doctree(page).next_node(awaited_picture)]
 
 
 def place_pictures(app, doctree, page):
@@ -60,6 +56,5 @@ def _first_image(doctree, target):
 def setup(app):
     app.add_node(awaited_picture)
     app.add_directive("picture-of", PictureOf)
-    app.connect("env-updated", pages_with_pictures)
     app.connect("doctree-resolved", place_pictures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

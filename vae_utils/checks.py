@@ -72,7 +72,8 @@ def _shape_hint(shape, image_shape, name):
         return f". Make a batch of one image with {name}[np.newaxis]"
     if len(shape) == 4 and fits((*shape[2:], shape[1])):
         return f". Put the channels last with np.moveaxis({name}, 1, -1)"
-    if image_shape is not None and tuple(shape[1:3]) == tuple(image_shape[:2]):
+    sides_fit = image_shape is not None and tuple(shape[1:3]) == tuple(image_shape[:2])
+    if sides_fit and len(shape) in (3, 4):
         channels = shape[3] if len(shape) == 4 else 1
         return (
             f". The model was built for {image_shape[2]} channel(s), the images have {channels}: "
@@ -106,21 +107,21 @@ def check_codes(codes: np.ndarray, latent_size: int) -> np.ndarray:
     return codes
 
 
-def check_labels(labels: np.ndarray, count: int, name: str) -> np.ndarray:
+def check_labels(labels: np.ndarray | None, count: int, name: str) -> np.ndarray:
     """Return `labels` as an array of one class for each of `count` images: (count,).
 
     Raises:
-        ValueError: on another shape, such as that of one-hot labels.
+        ValueError: if there are none, or on another shape, such as that of one-hot labels.
     """
-    labels = np.asarray(labels)
-    if labels.shape != (count,):
+    got = None if labels is None else np.shape(labels)
+    if got != (count,):
         hint = ""
-        if labels.ndim == 2 and len(labels) == count:
+        if got is None:
+            hint = ". load_images takes those of your own images with labels="
+        elif len(got) == 2 and got[0] == count:
             hint = f". Turn one-hot labels into classes with {name}.argmax(axis=1)"
-        raise ValueError(
-            f"{name} must have shape ({count},), one per image; got {labels.shape}{hint}"
-        )
-    return labels
+        raise ValueError(f"{name} must have shape ({count},), one per image; got {got}{hint}")
+    return np.asarray(labels)
 
 
 def check_networks(

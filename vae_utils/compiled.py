@@ -329,11 +329,13 @@ class CompiledModel(keras.Model):
 
         Compile first: a model without an optimizer leaves the optimizer's state in the file.
         """
-        before = self.get_weights()
+        variables = [*self.variables, *(self.optimizer.variables if self.optimizer else [])]
+        before = [keras.ops.convert_to_numpy(variable) for variable in variables]
         try:
             super().load_weights(filepath, *args, **settings)
         except Exception:
-            self.set_weights(before)
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
             raise
 
     def compile(

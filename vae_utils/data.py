@@ -106,12 +106,12 @@ def load_images(
     if source is not None and not isinstance(source, str):
         if folder is not None:
             raise ValueError(
-                "folder is where MNIST lies; with an array of your own there is none. (Its labels "
-                f"are labels=.) Got {type(folder).__name__}"
+                "folder is where MNIST lies, and an array of your own needs none; got "
+                f"{type(folder).__name__}. Labels are given with labels="
             )
         images = _own(source, labels)
     elif labels is not None:
-        raise ValueError("labels are those of an array of your own; MNIST and the digits have some")
+        raise ValueError("labels go with an array of your own; MNIST and the digits bring theirs")
     else:
         source = (source or os.environ.get("VAE_DATASET") or "auto").lower()
         if source not in SOURCES:

@@ -52,10 +52,9 @@ class VAE(CompiledModel):
 
     The step of the KL schedule, its gate and the state of the noise are saved with the weights,
     alone or with the model (`keras.saving.load_model` reads it where `vae_utils` was imported).
-    So a training that continues from a file, in a model that is compiled
-    alike, equals one that was never interrupted, to the last bit, if the order of the images is
-    the same; unless the networks draw random numbers of their own, as `Dropout` does, whose
-    state Keras doesn't save.
+    So a training that continues from a file, in a model that is compiled alike, equals one that
+    was never interrupted, to the last bit, if the order of the images is the same; unless the
+    networks draw random numbers of their own, as `Dropout` does, whose state Keras doesn't save.
 
     Args:
         encoder: Keras model, images (n, h, w, c) to mean and log standard
