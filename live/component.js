@@ -16,6 +16,7 @@ const TELLING = 0.1; // nats of KL: a unit with less says next to nothing, activ
 const HAND_STEPS = 400; // that a run goes on for after its weight was turned by hand
 const WATCH = 60; // milliseconds from one look to the next: slow enough to follow
 const REDRAW = 100; // milliseconds at least from one drawing to the next, at full speed
+const STILL = 100; // steps from one drawing to the next, for who wants little motion
 const EARLIER_RUNS = 12; // that are drawn behind the current one
 const NAMED_RUNS = 3; // of them, the last ones, each in a style of its own
 
@@ -229,11 +230,10 @@ class LiveVAE {
     // The processor's time is for the training; a later look is drawn in place of this one.
     if (this.pace() === 0 && now - this.drawnAt < REDRAW) return;
     this.drawnAt = now;
-    const looks = this.current[0]?.looks.length ?? 0;
-    // Who wants little motion gets a new picture every hundred steps.
+    const step = this.current[0]?.looks.at(-1)?.step ?? 0;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (still && looks > 1 && looks - this.drawn < 10) return;
-    this.drawn = looks;
+    if (still && step > this.drawnStep && step - this.drawnStep < STILL) return;
+    this.drawnStep = step;
     this.drawAll();
   }
 

@@ -5,6 +5,8 @@
 // Matrices lie row by row in typed arrays. `matmul` reads its first factor with two strides, so
 // that one kernel serves forward (x W + b) and for the gradients (xᵀ dy), without a copy.
 
+const PLAIN = "plain JavaScript";
+
 /**
  * Kernels in plain JavaScript: {name, allocate, reset, matmul, relu, reluGradient, sigmoid, adam}.
  *
@@ -78,7 +80,7 @@ function plainKernels(Numbers = Float32Array) {
   }
 
   return {
-    name: "plain JavaScript",
+    name: PLAIN,
     allocate: (size) => new Numbers(size),
     reset() {}, // old arrays are the browser's to collect
     ...{ matmul, relu, reluGradient, sigmoid, adam },

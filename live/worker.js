@@ -4,11 +4,12 @@
 //
 // It is told: digits, train, pause, resume, step, weight, pace, stop. It answers: ready, look, done.
 
-const LOOK_EVERY = 10; // steps
+// Steps from one look to the next. A look costs nearly a step: where steps are slow, looks are rare.
+const LOOK_EVERY = { fast: 10, plain: 20 };
 
 let data = null;
 let models = []; // trained in turns, step by step
-let run = null; // {id, steps, pace}
+let run = null; // {id, steps, pace, lookEvery}
 let timer = null;
 const slots = {}; // kernels, used again by each training: their memory is large
 
@@ -30,7 +31,8 @@ function start({ id, settings, steps, pace, plain, paused }) {
   clearTimeout(timer);
   const slot = (i) => `${plain ? "plain" : "fast"} ${i}`;
   models = settings.map((one, i) => new Training(one, data, kernelsFor(slot(i))));
-  run = { id, steps, pace };
+  const slow = models[0].vae.kernels.name === PLAIN;
+  run = { id, steps, pace, lookEvery: slow ? LOOK_EVERY.plain : LOOK_EVERY.fast };
   look();
   if (!paused) goOn(0);
 }
@@ -50,7 +52,7 @@ function work() {
   const began = performance.now();
   do {
     models.forEach((model) => model.takeStep());
-  } while (models[0].step % LOOK_EVERY && models[0].step < run.steps);
+  } while (models[0].step % run.lookEvery && models[0].step < run.steps);
   look();
   if (isDone()) postMessage({ type: "done", id: run.id });
   else goOn(Math.max(0, run.pace - (performance.now() - began)));

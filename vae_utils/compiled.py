@@ -329,7 +329,9 @@ class CompiledModel(keras.Model):
 
         Compile first: a model without an optimizer leaves the optimizer's state in the file.
         """
-        variables = [*self.variables, *(self.optimizer.variables if self.optimizer else [])]
+        # Keras' models have no such attribute before compile.
+        optimizer = getattr(self, "optimizer", None)
+        variables = [*self.variables, *(optimizer.variables if optimizer else [])]
         before = [keras.ops.convert_to_numpy(variable) for variable in variables]
         try:
             super().load_weights(filepath, *args, **settings)
