@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages notebooks test test-oldest test-browser lab bench links clean
+.PHONY: help book pages notebooks test test-oldest test-browser lab bench links pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -32,6 +32,7 @@ help:
 	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
 	@echo "make bench        measure the speed, beside PyTorch and JAX (installs both)"
+	@echo "make pictures     take the pictures of the built book anew: the README's, and the live page's"
 	@echo "make links        check the links of the book's pages (needs a network)"
 	@echo "make clean        remove what the other targets made, also the environment"
 	@echo
@@ -94,6 +95,10 @@ lab: $(READY)
 # PARTS="steps quality growth book literature": some of the measurements, in place of all.
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(PARTS)
+
+# Of what `make book` built.
+pictures: $(READY)
+	$(BIN)/python -m tools.screenshots book/assets
 
 # Without running the notebooks: only their links count here.
 links: $(READY)

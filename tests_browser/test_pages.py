@@ -1,6 +1,8 @@
 """Every page of the built book in a browser: nothing fails, every slider shows what it says."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -226,3 +228,11 @@ def test_formulas_are_typeset_without_another_host(visit):
     page = visit("notebooks/01_theory").page
     page.locator("mjx-container").first.wait_for()
     assert page.locator("mjx-container").count() > 100
+
+
+def test_the_pictures_of_the_book_can_be_taken_anew(tmp_path):
+    command = [sys.executable, "-m", "tools.screenshots", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=240)
+    for name in ("screenshot.png", "live.png"):
+        assert (tmp_path / name).stat().st_size > 20_000
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
