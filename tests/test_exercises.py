@@ -1,16 +1,18 @@
 """What a reader wrote, a table, a diagram and a source, as outputs of cells."""
 
+import itertools
 import math
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from vae_utils import densities
+from vae_utils import densities, networks
 from vae_utils.notebook import diagrams, figures
 from vae_utils.notebook.exercises import check
 from vae_utils.notebook.sources import source
 from vae_utils.notebook.tables import table
+from vae_utils.params import Params
 
 CASES = [(0.5, -0.2), (1.0, 0.3)]
 
@@ -82,3 +84,30 @@ def test_no_text_of_the_diagram_leaves_its_box():
         for box in boxes
     ]
     assert inside == [1] * len(boxes) and len(boxes) == 9
+
+
+def original_networks():
+    params = Params()
+    return {
+        "conv": (networks.conv_encoder(params), networks.conv_decoder(params)),
+        "MLP": (networks.mlp_encoder(params), networks.mlp_decoder(params)),
+    }
+
+
+def test_the_diagram_of_networks_shows_the_shape_after_each_layer():
+    with plt.rc_context():
+        figures.use_style()
+        figure = diagrams.networks(original_networks())
+        figure.draw_without_rendering()
+    conv, mlp = ([text for text in axis.texts if text.get_text()] for axis in figure.axes)
+    image, code = r"28×28", [r"$\mu$, $\sigma$ 32 each", "code $z$ 32"]
+    maps = ["14×14 ×64", "7×7 ×64"]
+    assert _words(mlp) == [image, "500", "500", *code, "500", image]
+    assert _words(conv) == [image, *maps, "256", *code, "256", *maps[::-1], image]
+    for row in (conv, mlp):
+        frames = [text.get_window_extent() for text in row]
+        assert all(one.x1 < other.x0 for one, other in itertools.pairwise(frames))
+
+
+def _words(texts):
+    return [text.get_text().replace("\n", " ") for text in texts]

@@ -1,5 +1,9 @@
 """Diagrams of models, drawn like all other figures of the book."""
 
+import math
+from collections.abc import Mapping
+
+import keras
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,6 +49,58 @@ def vae() -> Figure:
     axis.text(7.8, 0.7, "+", ha="center", va="center", fontsize=13)
     axis.text(1.6, 0.7, "loss  =", ha="center", va="center", fontsize=12)
     return figure
+
+
+def networks(pairs: Mapping[str, tuple[keras.Model, keras.Model]]) -> Figure:
+    """Draw encoders and decoders, a row each: how many numbers every layer gives, and their shape.
+
+    Args:
+        pairs: encoder and decoder under a name, which stands above its row.
+    """
+    figure, axes = plt.subplots(len(pairs), figsize=(WIDTH, 2.0 * len(pairs)), squeeze=False)
+    for axis, (name, (encoder, decoder)) in zip(axes[:, 0], pairs.items(), strict=True):
+        code = encoder.output_shape[0][1:]
+        columns = [
+            *((shape, _in_words(shape), BLUE) for shape in _shapes(encoder)),
+            (code, f"$\\mu$, $\\sigma$\n{code[0]} each", BLACK),
+            (code, f"code $z$\n{code[0]}", BLACK),
+            *((shape, _in_words(shape), ORANGE) for shape in _shapes(decoder)),
+        ]
+        for x, (shape, text, colour) in enumerate(columns):
+            height = math.log2(math.prod(shape))
+            axis.bar(x, height, 0.4, bottom=-height / 2, color=colour)
+            axis.text(x, -7.5, text, ha="center", va="top", fontsize=9)
+            if x:
+                _arrow(axis, (x - 0.7, 0), (x - 0.3, 0))
+        axis.set(xlim=(-0.6, 9.6), ylim=(-11, 7.5))
+        axis.set_title(name, loc="left", fontsize=10)
+        axis.set_axis_off()
+    return figure
+
+
+def _shapes(network):
+    """Return the shapes between the layers of an encoder or a decoder, but for its codes."""
+    shapes = [
+        layer.output.shape[1:]
+        for layer in network.layers
+        if layer.name not in ("codes", "mean", "raw_log_std", "log_std")
+    ]
+    kept: list[tuple[int, ...]] = []
+    for shape in shapes:
+        # A layer that only reshapes is no step of its own: the shape that an image has stays.
+        if kept and shape != kept[-1] and math.prod(shape) == math.prod(kept[-1]):
+            kept[-1] = max(shape, kept[-1], key=len)
+        else:
+            kept.append(shape)
+    return kept
+
+
+def _in_words(shape):
+    height, *rest = shape
+    if not rest:
+        return f"{height}"
+    width, channels = rest
+    return f"{height}×{width}" + (f"\n×{channels}" if channels > 1 else "")
 
 
 def _box(
