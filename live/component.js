@@ -16,7 +16,7 @@ const TELLING = 0.1; // nats of KL: a unit with less says next to nothing, activ
 const HAND_STEPS = 400; // that a run goes on for after its weight was turned by hand
 const WATCH = 60; // milliseconds from one look to the next: slow enough to follow
 const REDRAW = 100; // milliseconds at least from one drawing to the next, at full speed
-const STILL = 100; // steps from one drawing to the next, for who wants little motion
+const STILL = 100; // steps from one drawing to the next, for readers who want little motion
 const EARLIER_RUNS = 12; // that are drawn behind the current one
 const NAMED_RUNS = 3; // of them, the last ones, each in a style of its own
 

@@ -1,4 +1,4 @@
-"""Do generated pictures look like the data? A classifier's opinion, in a share and a distance."""
+"""Do generated pictures look like the data? A classifier's opinion, in one number."""
 
 from collections.abc import Callable
 
@@ -8,37 +8,7 @@ from sklearn.neural_network import MLPClassifier
 from vae_utils.checks import check_images
 from vae_utils.data import Images
 
-CONFIDENCE = 0.9
 LEARN_FROM = 10_000
-
-
-def train_recogniser(images: Images, seed: int = 0) -> Callable[[np.ndarray], float]:
-    """Train a small classifier on real images; return a function that recognises pictures.
-
-    The function takes pictures (n, h, w, c) in [0, 1], and returns the share of them that the
-    classifier recognises with a confidence above 0.9. The classifier learns from the first
-    10,000 training images.
-
-    A low share says that the pictures are not like the data. A high share does not
-    prove that they are: a classifier can be sure about noise (Nguyen et al. 2015,
-    arXiv 1412.1897).
-
-    Args:
-        images: `Images`, with labels.
-        seed: of the classifier's start values.
-
-    Raises:
-        ValueError: if the images have no labels.
-    """
-    classifier = _classifier(images, seed)
-    shape = images.train.shape[1:]
-
-    def share_recognised(pictures):
-        pictures = check_images(pictures, shape, "pictures")
-        confidence = classifier.predict_proba(_flat(pictures)).max(axis=1)
-        return float(np.mean(confidence > CONFIDENCE))
-
-    return share_recognised
 
 
 def train_picture_distance(images: Images, seed: int = 0) -> Callable[[np.ndarray], float]:
@@ -48,8 +18,8 @@ def train_picture_distance(images: Images, seed: int = 0) -> Callable[[np.ndarra
     training images, as the hidden units of the classifier see both: 0 for equal means and
     covariances. It is the Fréchet distance between two normal distributions,
     |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), which Heusel et al. (2017, arXiv 1706.08500,
-    equation 6) use with a larger classifier. Few pictures seem further away than many: compare
-    equal numbers, with real test images as a yardstick.
+    equation 6) use with a larger classifier. A small set seems further away than a large
+    one: compare sets of one size, with real test images as a yardstick.
 
     Args:
         images: `Images`, with labels.
@@ -73,7 +43,7 @@ def train_picture_distance(images: Images, seed: int = 0) -> Callable[[np.ndarra
     def distance(pictures):
         pictures = check_images(pictures, shape, "pictures")
         if len(pictures) < 2:
-            raise ValueError("a covariance needs at least 2 pictures; got 1")
+            raise ValueError(f"a covariance needs at least 2 pictures; got {len(pictures)}")
         mean, covariance = moments(pictures)
         # Of Σ₁ Σ₂ and Σ₁^½ Σ₂ Σ₁^½ the eigenvalues are the same, and the second is symmetric.
         products = np.linalg.eigvalsh(root @ covariance @ root)

@@ -58,6 +58,7 @@ def networks(pairs: Mapping[str, tuple[keras.Model, keras.Model]]) -> Figure:
         pairs: encoder and decoder under a name, which stands above its row.
     """
     figure, axes = plt.subplots(len(pairs), figsize=(WIDTH, 2.0 * len(pairs)), squeeze=False)
+    longest = 0
     for axis, (name, (encoder, decoder)) in zip(axes[:, 0], pairs.items(), strict=True):
         code = encoder.output_shape[0][1:]
         columns = [
@@ -72,9 +73,12 @@ def networks(pairs: Mapping[str, tuple[keras.Model, keras.Model]]) -> Figure:
             axis.text(x, -7.5, text, ha="center", va="top", fontsize=9)
             if x:
                 _arrow(axis, (x - 0.7, 0), (x - 0.3, 0))
-        axis.set(xlim=(-0.6, 9.6), ylim=(-11, 7.5))
+        axis.set(ylim=(-11, 7.5))
         axis.set_title(name, loc="left", fontsize=10)
         axis.set_axis_off()
+        longest = max(longest, len(columns))
+    for axis in axes[:, 0]:
+        axis.set_xlim(-0.6, longest - 0.4)
     return figure
 
 
