@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages notebooks test test-oldest test-browser lab bench links pictures clean
+.PHONY: help book pages notebooks test test-oldest test-browser lab bench claims links pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -32,6 +32,7 @@ help:
 	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
 	@echo "make bench        measure the speed, beside PyTorch and JAX (installs both)"
+	@echo "make claims       count how often each claim holds on other seeds, SEEDS=10 of them (hours; goes on)"
 	@echo "make pictures     take the pictures of the built book anew: the README's, and the live page's"
 	@echo "make links        check the links of the book's pages (needs a network)"
 	@echo "make clean        remove what the other targets made, also the environment"
@@ -96,6 +97,11 @@ lab: $(READY)
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(PARTS)
 
+# Chapters 1 to 5, or NOTEBOOKS="...", on both data sets; a second call runs what is missing.
+SEEDS := 10
+claims: $(READY)
+	$(BIN)/python -m tools.claims $(SEEDS) $(NOTEBOOKS)
+
 # Of what `make book` built.
 pictures: $(READY)
 	$(BIN)/python -m tools.screenshots book/assets
@@ -148,7 +154,7 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 
 # The lower bounds of pyproject.toml on the oldest Python; nothing of requirements.txt.
 OLDEST_PYTHON := 3.11
-PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks execute exercises export figures numbers \
+PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks claims execute exercises export figures numbers \
   playground repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
 
 .venv-oldest/.ready: oldest.txt pyproject.toml

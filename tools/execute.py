@@ -60,6 +60,18 @@ def _nothing_left_behind(pool):
             raise
 
 
+@contextmanager
+def side_by_side():
+    """Give a pool of workers, each with its own share of the cores."""
+    count = workers()
+    spawn = multiprocessing.get_context("spawn")
+    numbers = spawn.Queue()
+    for number in range(count):
+        numbers.put(number)
+    with _nothing_left_behind(ProcessPoolExecutor(count, spawn, _start, (numbers, count))) as pool:
+        yield pool
+
+
 def _is_kept(cache, path):
     try:
         cache.match_cache_notebook(nbformat.read(path, 4))
@@ -82,13 +94,8 @@ def execute(paths, folder, timeout):
     """
     cache = get_cache(folder)
     missing = [path for path in paths if not _is_kept(cache, path)]
-    count = workers()
-    spawn = multiprocessing.get_context("spawn")
-    numbers = spawn.Queue()
-    for number in range(count):
-        numbers.put(number)
     failed = {}
-    with _nothing_left_behind(ProcessPoolExecutor(count, spawn, _start, (numbers, count))) as pool:
+    with side_by_side() as pool:
         futures = {pool.submit(_run, path, timeout): path for path in missing}
         for future in tqdm(as_completed(futures), total=len(missing), unit="notebook"):
             path = futures[future]

@@ -1,0 +1,73 @@
+"""The command that counts how often each claim holds."""
+
+import json
+
+import nbformat
+import pytest
+
+from tools import claims
+
+
+def notebook_of(*cells):
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return notebook
+
+
+def test_an_assertion_that_fails_is_counted_and_the_notebook_goes_on(tmp_path):
+    path = tmp_path / "one.ipynb"
+    cells = (
+        "import os\nseed = int(os.environ['VAE_SEED'])",
+        "for k in (1, 2):\n    assert k < seed, 'words'\nassert seed > 0",
+        "values = [1, 2]\nassert all(value > 0 for value in values)\nassert missing",
+        "assert os.environ['VAE_DATASET'] == 'digits'",
+    )
+    nbformat.write(notebook_of(*cells), path)
+    result = claims.run(path, "digits", 2, timeout=60)
+    assert result["error"] is None
+    assert result["claims"] == {
+        "k < seed": False,
+        "seed > 0": True,
+        "all((value > 0 for value in values))": True,
+        "missing": False,
+        "os.environ['VAE_DATASET'] == 'digits'": True,
+    }
+
+
+def test_a_notebook_that_breaks_says_so(tmp_path):
+    path = tmp_path / "one.ipynb"
+    nbformat.write(notebook_of("assert True", "1 / 0", "assert 1 > 2"), path)
+    result = claims.run(path, "digits", 0, timeout=60)
+    assert result["error"] == "ZeroDivisionError: division by zero"
+    assert result["claims"] == {"True": True, "1 > 2": False}
+
+
+def test_cells_with_magics_stay_as_they_are():
+    cell = "%pip install -q something\nassert True"
+    assert claims.counting(cell) == cell
+
+
+@pytest.mark.parametrize("code", ["x = 1\nfigure;", "def f():\n    return 2"])
+def test_other_code_does_the_same(code):
+    scope, other = {"figure": 0}, {"figure": 0}
+    exec(code, scope)
+    exec(claims.counting(code), other)
+    assert scope.keys() == other.keys()
+
+
+def test_results_are_kept_until_the_code_changes(tmp_path, monkeypatch):
+    path = tmp_path / "01_one.ipynb"
+    nbformat.write(notebook_of("assert True"), path)
+    monkeypatch.setattr(claims, "STORED", tmp_path / "claims.json")
+    monkeypatch.setattr(claims, "PAGE", tmp_path / "claims.md")
+    claims.main(1, [path])
+    kept = json.loads((tmp_path / "claims.json").read_text())
+    assert set(kept["01_one"]["runs"]) == {"mnist 100", "digits 100"}
+    assert "1 claims, 1 seeds of mnist, 1 seeds of digits. All of them" in claims.PAGE.read_text()
+    claims.main(2, [path])
+    assert len(json.loads((tmp_path / "claims.json").read_text())["01_one"]["runs"]) == 4
+    nbformat.write(notebook_of("assert False"), path)
+    claims.main(1, [path])
+    kept = json.loads((tmp_path / "claims.json").read_text())
+    assert set(kept["01_one"]["runs"]) == {"mnist 100", "digits 100"}
+    assert "| `False` | 0 of 1 | 0 of 1 |" in claims.PAGE.read_text()

@@ -1,0 +1,159 @@
+"""Count how often each claim of the chapters holds, on seeds that were not used while writing.
+
+`python -m tools.claims COUNT [NOTEBOOK ...]` runs chapters 1 to 5, or the notebooks named, on
+COUNT such seeds and both data sets. An assertion that fails is counted, and the notebook goes on.
+What a run saw is kept when it ends, in benchmarks/claims.json, and as tables in
+benchmarks/claims.md. A second call runs only what is missing; what was seen of a notebook whose
+code has changed since then is dropped.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import signal
+import sys
+from concurrent.futures import as_completed
+from pathlib import Path
+
+import nbformat
+import yaml
+from jupyter_cache.executors.utils import single_nb_execution
+from tqdm import tqdm
+
+from tools.execute import ROOT, side_by_side
+
+DATA = ("mnist", "digits")
+# A chapter also uses a few seeds above its own, hence the distance.
+FIRST_SEED, DISTANCE = 100, 10
+STORED = ROOT / "benchmarks" / "claims.json"
+PAGE = ROOT / "benchmarks" / "claims.md"
+
+# In front of a notebook's first cell. A claim inside a loop holds if it holds each time.
+PREPARE = """
+claims_of_this_notebook = {}
+
+
+def claims_count(text, test):
+    try:
+        holds = bool(test())
+    except Exception:
+        holds = False
+    claims_of_this_notebook[text] = claims_of_this_notebook.get(text, True) and holds
+"""
+REPORT = "import json\nprint(json.dumps(claims_of_this_notebook))"
+
+
+class _Count(ast.NodeTransformer):
+    """`assert x < 1` becomes `claims_count("x < 1", lambda: x < 1)`."""
+
+    def visit_Assert(self, node):
+        nothing = ast.arguments([], [], None, [], [], None, [])
+        arguments = [ast.Constant(ast.unparse(node.test)), ast.Lambda(nothing, node.test)]
+        name = ast.Name("claims_count", ast.Load())
+        return ast.Expr(ast.Call(name, arguments, []))
+
+
+def counting(code):
+    """Return a cell's code with its assertions counted; a cell with magics stays as it is."""
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return code
+    return ast.unparse(ast.fix_missing_locations(_Count().visit(tree)))
+
+
+def counting_notebook(notebook):
+    """Return a copy of a notebook that counts its assertions, and reports them at its end."""
+    new = nbformat.v4.new_code_cell
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    copy = nbformat.v4.new_notebook(metadata=notebook.metadata)
+    copy.cells = [new(PREPARE), *(new(counting(cell.source)) for cell in cells), new(REPORT)]
+    return copy
+
+
+def outcome(notebook):
+    """Return what a notebook that has run reports: {claims, error}."""
+    errors = [
+        f"{output.ename}: {output.evalue}"
+        for cell in notebook.cells
+        for output in cell.outputs
+        if output.output_type == "error"
+    ]
+    printed = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+    claims = json.loads(printed) if printed.startswith("{") else {}
+    return {"claims": claims, "error": errors[0] if errors else None}
+
+
+def run(path, dataset, seed, timeout):
+    """Run a notebook with another seed, on a data set, and return its outcome."""
+    os.environ.update(VAE_DATASET=dataset, VAE_SEED=str(seed))  # the kernel inherits both
+    notebook = counting_notebook(nbformat.read(path, 4))
+    return outcome(single_nb_execution(notebook, str(path.parent), timeout, True).nb)
+
+
+def fingerprint(path):
+    """Return what changes with the code of a notebook, and with nothing else."""
+    code = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    return hashlib.sha256("\n\n".join(code).encode()).hexdigest()
+
+
+def table(results):
+    """Return the results as Markdown: for each chapter, what did not hold on all seeds."""
+    sections = []
+    for chapter, kept in sorted(results.items()):
+        runs = {data: [r for k, r in kept["runs"].items() if k.startswith(data)] for data in DATA}
+        texts = {text: None for same in runs.values() for one in same for text in one["claims"]}
+        counted = ", ".join(f"{len(same)} seeds of {data}" for data, same in runs.items())
+        lines = [f"## {chapter}", "", f"{len(texts)} claims, {counted}."]
+        broken = []
+        for text in texts:
+            held = {
+                data: [one["claims"][text] for one in same if text in one["claims"]]
+                for data, same in runs.items()
+            }
+            if not all(all(values) for values in held.values()):
+                shares = (f"{sum(values)} of {len(values)}" for values in held.values())
+                broken.append(f"| `{text.replace('|', chr(92) + '|')}` | {' | '.join(shares)} |")
+        if broken:
+            head = ["| held on | " + " | ".join(DATA) + " |", "|---" * (1 + len(DATA)) + "|"]
+            lines += ["", *head, *broken]
+        else:
+            lines[-1] += " All of them held on all seeds."
+        errors = [one["error"] for same in runs.values() for one in same if one["error"]]
+        lines += ["", *(f"- Stopped by {error}" for error in errors)] if errors else []
+        sections.append("\n".join(lines))
+    return "\n\n".join(sections) + "\n"
+
+
+def main(count, paths):
+    """Run what is missing, and keep each result as it comes."""
+    results = json.loads(STORED.read_text("utf8")) if STORED.exists() else {}
+    timeout = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["execute"]["timeout"]
+    for path in paths:
+        if results.get(path.stem, {}).get("code") != fingerprint(path):
+            results[path.stem] = {"code": fingerprint(path), "runs": {}}
+    missing = [
+        (path, data, FIRST_SEED + DISTANCE * number)
+        for number in range(count)
+        for path in paths
+        for data in DATA
+        if f"{data} {FIRST_SEED + DISTANCE * number}" not in results[path.stem]["runs"]
+    ]
+    with side_by_side() as pool:
+        futures = {pool.submit(run, *one, timeout): one for one in missing}
+        for future in tqdm(as_completed(futures), total=len(missing), unit="run"):
+            path, data, seed = futures[future]
+            results[path.stem]["runs"][f"{data} {seed}"] = future.result()
+            STORED.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
+            PAGE.write_text(table(results), "utf8")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # the kernels end, too
+    named = [Path(name).resolve() for name in sys.argv[2:]]
+    chapters = sorted((ROOT / "notebooks").glob("0[1-5]_*.ipynb"))
+    try:
+        main(int(sys.argv[1]), named or chapters)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what has ended is kept")
