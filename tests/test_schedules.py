@@ -103,12 +103,12 @@ def test_quality_gate_rises_by_its_rate_since_it_opened():
     )
 
 
-positive = st.floats(1e-4, 10)
+rates = st.floats(1e-4, 1)
 
 
 @given(
     st.sampled_from([Linear, Cosine, Sigmoid, QualityGate]),
-    positive,
+    rates,
     st.integers(0, 500),
     st.floats(0.01, 5),
 )
@@ -169,6 +169,9 @@ def test_a_schedule_runs_inside_a_compiled_function(schedule):
         (lambda: Linear(0.1, cap=-1), r"Linear\(cap\)"),
         (lambda: Linear(float("nan")), r"Linear\(rate\)"),
         (lambda: Sigmoid(-0.1, 10), r"Sigmoid\(rate\)"),
+        (lambda: Linear(100), r"Linear\(rate\) counts per step.*it is 1 / 100$"),
+        (lambda: Sigmoid(50, 10), r"Sigmoid\(rate\) counts per step"),
+        (lambda: QualityGate(0.1, 100), r"QualityGate\(rate\) counts per step"),
         (lambda: Sigmoid(0.1, float("nan")), r"Sigmoid\(midpoint\)"),
         (lambda: Cosine(0), r"Cosine\(steps\)"),
         (lambda: Cosine(10, -1), r"Cosine\(start\)"),

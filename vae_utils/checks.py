@@ -12,7 +12,7 @@ import numpy as np
 
 # Of whole numbers in place of floats.
 FLOATS_HINT = (
-    "Whole numbers from 0 to 255 become such floats by images / 255, in a dataset by "
+    "Whole numbers from 0 to 255 become floats in [0, 1] by images / 255, in a dataset by "
     "dataset.map(lambda images: images / 255); 0 and 1 by images.astype('float32')"
 )
 

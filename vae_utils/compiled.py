@@ -270,6 +270,8 @@ class CompiledModel(keras.Model):
     ) -> list[float] | dict[str, float]:
         """Evaluate as Keras does, with the images checked, and the same noise each time.
 
+        Another batch size deals the noise out otherwise: compare values of the same one.
+
         Returns:
             The metrics, as a list, or by name with `return_dict=True`.
 

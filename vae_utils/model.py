@@ -48,7 +48,8 @@ class VAE(CompiledModel):
     `reconstruction` (−ln p(x|z), nats), `kl` (nats, summed over the latent units),
     `kl_weight`, `elbo` (nats, always at weight 1) and `mse` (per pixel). During an
     epoch Keras shows their running means. While the KL weight rises, the loss of one epoch can't be
-    compared with that of another: let callbacks such as `ModelCheckpoint` watch `val_elbo`.
+    compared with that of another: let callbacks such as `ModelCheckpoint` watch `val_elbo`,
+    with `mode="max"`.
 
     The step of the KL schedule, its gate and the state of the noise are saved with the weights,
     alone or with the model (`keras.saving.load_model` reads it where `vae_utils` was imported).
@@ -293,6 +294,7 @@ class VAE(CompiledModel):
 
         It checks nothing: give it floats in [0, 1]. A SavedModel is called by
         `tensorflow.saved_model.load(filepath).serve(images)`.
+        An ONNX file's only input is called `session.get_inputs()[0].name`.
 
         Args:
             filepath, format, verbose, input_signature, more: as for Keras' `export`.

@@ -31,7 +31,8 @@ class Schedule(Settings):
     that Keras can load models that have it.
 
     Raises:
-        ValueError: if a number is negative or not finite.
+        ValueError: if a number is negative or not finite, or a `rate`, which is the rise of the
+            weight at each step, is above 1.
 
     Example:
         >>> import dataclasses
@@ -58,6 +59,11 @@ class Schedule(Settings):
             if not isinstance(value, Real):
                 raise ValueError(f"{name} must be a number; got {value!r}")
             check_at_least(float(value), 0, name)
+            if name.endswith("(rate)") and value > 1:
+                raise ValueError(
+                    f"{name} counts per step, and must be at most 1; got {value}. "
+                    f"For a rise over {value:g} steps, it is 1 / {value:g}"
+                )
 
     def __call__(self, step: Steps) -> tf.Tensor:
         """Return the KL weight at `step`: a number, an array or a tensor of steps."""
