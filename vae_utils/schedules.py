@@ -59,7 +59,7 @@ class Schedule(Settings):
             if not isinstance(value, Real):
                 raise ValueError(f"{name} must be a number; got {value!r}")
             check_at_least(float(value), 0, name)
-            if name.endswith("(rate)") and value > 1:
+            if name.endswith("(rate)") and float(value) > 1:
                 raise ValueError(
                     f"{name} counts per step, and must be at most 1; got {value}. "
                     f"For a rise over {value:g} steps, it is 1 / {value:g}"
