@@ -31,8 +31,7 @@ class Schedule(Settings):
     that Keras can load models that have it.
 
     Raises:
-        ValueError: if a number is negative or not finite, or a `rate`, which is the rise of the
-            weight at each step, is above 1.
+        ValueError: if a number is negative or not finite.
 
     Example:
         >>> import dataclasses
@@ -59,11 +58,6 @@ class Schedule(Settings):
             if not isinstance(value, Real):
                 raise ValueError(f"{name} must be a number; got {value!r}")
             check_at_least(float(value), 0, name)
-            if name.endswith("(rate)") and float(value) > 1:
-                raise ValueError(
-                    f"{name} counts per step, and must be at most 1; got {value}. "
-                    f"For a rise over {value:g} steps, it is 1 / {value:g}"
-                )
 
     def __call__(self, step: Steps) -> tf.Tensor:
         """Return the KL weight at `step`: a number, an array or a tensor of steps."""
@@ -82,6 +76,15 @@ class Schedule(Settings):
     def weight_at(self, step: Steps, opened_at: Steps) -> tf.Tensor:
         """Return the KL weight at `step`, counted from the opening; 0 before it."""
         return ops.where(opened_at < 0, 0.0, self(step - opened_at))
+
+
+def _check_rise(rate, name):
+    """Refuse a number of steps in place of the weight's rise at each step."""
+    if rate > 1:
+        raise ValueError(
+            f"{name} is the rise of the weight at each step, and must be at most 1; got {rate}. "
+            f"For a rise over {rate:g} steps, it is 1 / {rate:g}"
+        )
 
 
 def _clip_to_ramp(progress):
@@ -112,7 +115,7 @@ class Constant(Schedule):
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """0 until `start`, then up by `rate` at each step, at most `cap`.
+    """0 until `start`, then up by `rate`, at most 1, at each step, until `cap`.
 
     Example:
         >>> import numpy as np
@@ -123,6 +126,10 @@ class Linear(Schedule):
     rate: float
     start: float = 0
     cap: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_rise(self.rate, "Linear(rate)")
 
     def __call__(self, step: Steps) -> tf.Tensor:
         return ops.clip(self.rate * (_as_float(step) - self.start), 0.0, self.cap)
@@ -220,7 +227,7 @@ class QualityGate(Schedule):
     Args:
         mse: the gate opens once the mean squared error of a training batch,
             per pixel in [0, 1], is below this.
-        rate: increment of the weight at each step.
+        rate: rise of the weight at each step, at most 1.
         cap: highest weight.
 
     Example:
@@ -235,6 +242,10 @@ class QualityGate(Schedule):
     rate: float
     cap: float = 1.0
     waits: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_rise(self.rate, "QualityGate(rate)")
 
     def opened_at(self, opened_at: Steps, step: Steps, mse: float | Array) -> Steps:
         good_enough = ops.logical_and(opened_at < 0, mse < self.mse)
