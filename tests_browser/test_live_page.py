@@ -206,7 +206,7 @@ def test_the_kl_weight_is_turned_by_hand_and_given_back(open_live):
     live.press("train")
     live.wait_for_step(20)
     live.find("[name=weight]").fill("0.25")
-    live.wait_for_step(60)
+    live.wait_for_step(live.out("step") + 30)  # on a busy machine, far beyond 20 by now
     assert live.out("weight") == 0.25
     live.press("follow")
     live.wait_for_step(live.out("step") + 30)
