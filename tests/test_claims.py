@@ -36,28 +36,55 @@ def test_an_assertion_that_fails_is_counted_and_the_notebook_goes_on(tmp_path):
 
 def test_a_notebook_that_breaks_says_so(tmp_path):
     path = tmp_path / "one.ipynb"
-    nbformat.write(notebook_of("assert True", "1 / 0", "assert 1 > 2"), path)
+    nbformat.write(notebook_of("assert 2 > 1", "1 / 0\nassert 3 > 1", "assert 4 > 1"), path)
     result = claims.run(path, "digits", 0, timeout=60)
     assert result["error"] == "ZeroDivisionError: division by zero"
-    assert result["claims"] == {"True": True, "1 > 2": False}
+    # The second was not reached.
+    assert result["claims"] == {"2 > 1": True, "3 > 1": False, "4 > 1": True}
+
+
+def test_a_notebook_that_takes_too_long_has_no_claim_that_held(tmp_path):
+    path = tmp_path / "01_one.ipynb"
+    nbformat.write(notebook_of("assert 2 > 1", "import time\ntime.sleep(60)"), path)
+    result = claims.run(path, "digits", 0, timeout=3)
+    assert "timed out" in result["error"]
+    assert result["claims"] == {"2 > 1": False}
+    page = claims.table({"01_one": {"runs": {"digits 0": result}}})
+    assert "| `2 > 1` | 0 of 0 | 0 of 1 |" in page and "All of them" not in page
+
+
+def test_a_notebook_that_breaks_is_never_said_to_hold():
+    broken = {"claims": {"2 > 1": True}, "error": "ZeroDivisionError: division by zero"}
+    page = claims.table({"01_one": {"runs": {"digits 0": broken}}})
+    assert "- Stopped by ZeroDivisionError" in page and "All of them" not in page
+
+
+def test_assertions_of_numpy_are_claims_too(tmp_path):
+    path = tmp_path / "one.ipynb"
+    close = "np.testing.assert_allclose({}, 2)"
+    cells = ("import numpy as np", close.format(1) + "\nassert 2 > 1", close.format(2))
+    nbformat.write(notebook_of(*cells), path)
+    result = claims.run(path, "digits", 0, timeout=60)
+    assert result["error"] is None
+    assert result["claims"] == {close.format(1): False, "2 > 1": True, close.format(2): True}
 
 
 def test_cells_with_magics_stay_as_they_are():
-    cell = "%pip install -q something\nassert True"
-    assert claims.counting(cell) == cell
+    cell = "%pip install -q something\nassert 2 > 1"
+    assert claims.counting(cell) == (cell, [])
 
 
 @pytest.mark.parametrize("code", ["x = 1\nfigure;", "def f():\n    return 2"])
 def test_other_code_does_the_same(code):
     scope, other = {"figure": 0}, {"figure": 0}
     exec(code, scope)
-    exec(claims.counting(code), other)
+    exec(claims.counting(code)[0], other)
     assert scope.keys() == other.keys()
 
 
 def test_results_are_kept_until_the_code_changes(tmp_path, monkeypatch):
     path = tmp_path / "01_one.ipynb"
-    nbformat.write(notebook_of("assert True"), path)
+    nbformat.write(notebook_of("assert 2 > 1"), path)
     monkeypatch.setattr(claims, "STORED", tmp_path / "claims.json")
     monkeypatch.setattr(claims, "PAGE", tmp_path / "claims.md")
     claims.main(1, [path])

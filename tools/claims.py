@@ -1,7 +1,8 @@
 """Count how often each claim of the chapters holds, on seeds that were not used while writing.
 
 `python -m tools.claims COUNT [NOTEBOOK ...]` runs chapters 1 to 5, or the notebooks named, on
-COUNT such seeds and both data sets. An assertion that fails is counted, and the notebook goes on.
+COUNT such seeds and both data sets. An assertion that fails is counted, and the notebook goes on;
+one that is not reached, because something before it broke, counts as failed.
 What a run saw is kept when it ends, in benchmarks/claims.json, and as tables in
 benchmarks/claims.md. A second call runs only what is missing; what was seen of a notebook whose
 code has changed since then is dropped.
@@ -45,35 +46,61 @@ REPORT = "import json\nprint(json.dumps(claims_of_this_notebook))"
 
 
 class _Count(ast.NodeTransformer):
-    """`assert x < 1` becomes `claims_count("x < 1", lambda: x < 1)`."""
+    """`assert x < 1` becomes `claims_count("x < 1", lambda: x < 1)`; NumPy's assertions alike."""
+
+    def __init__(self):
+        self.texts = []
+
+    def _counted(self, claim, test):
+        text = ast.unparse(claim)
+        self.texts.append(text)
+        nothing = ast.arguments([], [], None, [], [], None, [])
+        arguments = [ast.Constant(text), ast.Lambda(nothing, test)]
+        return ast.Expr(ast.Call(ast.Name("claims_count", ast.Load()), arguments, []))
 
     def visit_Assert(self, node):
-        nothing = ast.arguments([], [], None, [], [], None, [])
-        arguments = [ast.Constant(ast.unparse(node.test)), ast.Lambda(nothing, node.test)]
-        name = ast.Name("claims_count", ast.Load())
-        return ast.Expr(ast.Call(name, arguments, []))
+        return self._counted(node.test, node.test)
+
+    def visit_Expr(self, node):
+        call = node.value
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("np.testing.assert_"):
+            # It returns None, or raises.
+            return self._counted(call, ast.Compare(call, [ast.Is()], [ast.Constant(None)]))
+        return node
 
 
 def counting(code):
-    """Return a cell's code with its assertions counted; a cell with magics stays as it is."""
+    """Return a cell's code with its assertions counted, and their texts.
+
+    A cell with magics stays as it is.
+    """
     try:
         tree = ast.parse(code)
     except SyntaxError:
-        return code
-    return ast.unparse(ast.fix_missing_locations(_Count().visit(tree)))
+        return code, []
+    count = _Count()
+    return ast.unparse(ast.fix_missing_locations(count.visit(tree))), count.texts
 
 
 def counting_notebook(notebook):
-    """Return a copy of a notebook that counts its assertions, and reports them at its end."""
-    new = nbformat.v4.new_code_cell
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    """Return a copy of a notebook that reports its assertions at its end, and their texts."""
+    counted = [counting(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    codes = [PREPARE, *(code for code, _ in counted), REPORT]
     copy = nbformat.v4.new_notebook(metadata=notebook.metadata)
-    copy.cells = [new(PREPARE), *(new(counting(cell.source)) for cell in cells), new(REPORT)]
-    return copy
+    copy.cells = [nbformat.v4.new_code_cell(code) for code in codes]
+    return copy, [text for _, texts in counted for text in texts]
 
 
-def outcome(notebook):
-    """Return what a notebook that has run reports: {claims, error}."""
+def run(path, dataset, seed, timeout):
+    """Run a notebook with another seed, on a data set.
+
+    Returns:
+        claims: text of each assertion -> whether it held, each time that it was reached;
+        error: the first that is not an assertion's, or None.
+    """
+    os.environ.update(VAE_DATASET=dataset, VAE_SEED=str(seed))  # the kernel inherits both
+    notebook, texts = counting_notebook(nbformat.read(path, 4))
+    result = single_nb_execution(notebook, str(path.parent), timeout, allow_errors=True)
     errors = [
         f"{output.ename}: {output.evalue}"
         for cell in notebook.cells
@@ -81,15 +108,13 @@ def outcome(notebook):
         if output.output_type == "error"
     ]
     printed = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
-    claims = json.loads(printed) if printed.startswith("{") else {}
-    return {"claims": claims, "error": errors[0] if errors else None}
-
-
-def run(path, dataset, seed, timeout):
-    """Run a notebook with another seed, on a data set, and return its outcome."""
-    os.environ.update(VAE_DATASET=dataset, VAE_SEED=str(seed))  # the kernel inherits both
-    notebook = counting_notebook(nbformat.read(path, 4))
-    return outcome(single_nb_execution(notebook, str(path.parent), timeout, True).nb)
+    reached = json.loads(printed) if printed.startswith("{") else {}
+    if result.err:  # it took too long
+        errors.insert(0, str(result.err))
+    return {
+        "claims": {text: reached.get(text, False) for text in texts},
+        "error": errors[0] if errors else None,
+    }
 
 
 def fingerprint(path):
@@ -108,19 +133,16 @@ def table(results):
         lines = [f"## {chapter}", "", f"{len(texts)} claims, {counted}."]
         broken = []
         for text in texts:
-            held = {
-                data: [one["claims"][text] for one in same if text in one["claims"]]
-                for data, same in runs.items()
-            }
+            held = {data: [one["claims"][text] for one in same] for data, same in runs.items()}
             if not all(all(values) for values in held.values()):
                 shares = (f"{sum(values)} of {len(values)}" for values in held.values())
                 broken.append(f"| `{text.replace('|', chr(92) + '|')}` | {' | '.join(shares)} |")
+        errors = [one["error"] for same in runs.values() for one in same if one["error"]]
         if broken:
             head = ["| held on | " + " | ".join(DATA) + " |", "|---" * (1 + len(DATA)) + "|"]
             lines += ["", *head, *broken]
-        else:
+        elif not errors:
             lines[-1] += " All of them held on all seeds."
-        errors = [one["error"] for same in runs.values() for one in same if one["error"]]
         lines += ["", *(f"- Stopped by {error}" for error in errors)] if errors else []
         sections.append("\n".join(lines))
     return "\n\n".join(sections) + "\n"
@@ -144,15 +166,22 @@ def main(count, paths):
         futures = {pool.submit(run, *one, timeout): one for one in missing}
         for future in tqdm(as_completed(futures), total=len(missing), unit="run"):
             path, data, seed = futures[future]
-            results[path.stem]["runs"][f"{data} {seed}"] = future.result()
-            STORED.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
+            try:
+                results[path.stem]["runs"][f"{data} {seed}"] = future.result()
+            except Exception as error:  # for instance, a kernel ran out of memory: not the claims
+                tqdm.write(f"{path.stem}, {data}, seed {seed}: {error!r}", file=sys.stderr)
+                continue
+            # Replaced as a whole, so that a run that is killed leaves no half-written record.
+            new = STORED.with_suffix(".new")
+            new.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
+            new.replace(STORED)
             PAGE.write_text(table(results), "utf8")
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # the kernels end, too
     named = [Path(name).resolve() for name in sys.argv[2:]]
-    chapters = sorted((ROOT / "notebooks").glob("0[1-5]_*.ipynb"))
+    chapters = sorted((ROOT / "notebooks").glob("0[1-5]*.ipynb"))
     try:
         main(int(sys.argv[1]), named or chapters)
     except KeyboardInterrupt:

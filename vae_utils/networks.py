@@ -89,8 +89,8 @@ def conv_decoder(params: Params = Params()) -> keras.Model:
     if height % total_stride or width % total_stride:
         raise ValueError(
             f"the conv decoder needs image sides that are multiples of {total_stride}; got "
-            f"{height} x {width}, as image_shape is (height, width, channels). (It is "
-            "conv_stride to the power of the number of conv_filters.) "
+            f"{height} x {width}, as image_shape is (height, width, channels). "
+            f"({total_stride} is conv_stride to the power of the number of conv_filters.) "
             f"Pad the images to {-(-height // total_stride) * total_stride} x "
             f"{-(-width // total_stride) * total_stride}, or take mlp_decoder"
         )
