@@ -118,8 +118,9 @@ def run(path, dataset, seed, timeout):
 
 
 def fingerprint(path):
-    """Return what changes with the code of a notebook, and with nothing else."""
-    code = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    """Return what changes with the code of a notebook: not with its text, nor with comments."""
+    cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    code = [counting(cell.source)[0] for cell in cells]
     return hashlib.sha256("\n\n".join(code).encode()).hexdigest()
 
 

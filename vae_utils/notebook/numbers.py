@@ -4,6 +4,7 @@ In JupyterLab a sentence shows only the name of its number; the value is printed
 """
 
 import re
+from collections.abc import Sequence
 
 import myst_nb
 import numpy as np
@@ -26,6 +27,16 @@ def glue(name: str, text: str) -> None:
 def with_minus(text: str) -> str:
     """Turn each hyphen before a digit into a minus sign, as in typeset numbers."""
     return re.sub(r"-(?=[\d.])", "−", text)
+
+
+def mean_and_std(values: Sequence[float] | np.ndarray, digits: int = 0) -> str:
+    """Format numbers as their mean ± their standard deviation (of a sample: n − 1).
+
+    Args:
+        values: at least two numbers, in any unit.
+        digits: decimal places.
+    """
+    return f"{np.mean(values):z.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
 
 
 def mean_and_range(values: np.ndarray, digits: int = 1) -> str:
