@@ -43,7 +43,13 @@ def vae() -> Figure:
         VERMILION,
         width=4.4,
     )
-    _arrow(axis, (5.1, 2.25), (5.1, 1.25), VERMILION)
+    # Both numbers enter the KL, hence one frame around them.
+    axis.add_patch(
+        FancyBboxPatch(
+            (4.3, 2.2), 1.6, 2.6, boxstyle="round,pad=0.12", fill=False, edgecolor=VERMILION, lw=1
+        )
+    )
+    _arrow(axis, (5.1, 2.08), (5.1, 1.25), VERMILION)
     _box(axis, (10.05, 0.7), "error: how far\n" + r"is $\hat x$ from $x$?", ORANGE, width=3.5)
     _arrow(axis, (11.1, 2.95), (11.1, 1.25), ORANGE)
     axis.text(7.8, 0.7, "+", ha="center", va="center", fontsize=13)
