@@ -23,7 +23,7 @@ def kl(mean, log_std):
 
 def test_a_right_answer_is_called_right(capsys):
     assert check(kl, densities.kl_to_standard_normal, CASES)
-    assert capsys.readouterr().out == "✓ Right, in 2 of 2 cases.\n"
+    assert capsys.readouterr().out == "✓ Correct in 2 of 2 cases.\n"
 
 
 def wrong_in_the_second_case(mean, log_std):

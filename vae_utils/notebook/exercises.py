@@ -46,7 +46,7 @@ def check(
         if not np.allclose(found, expected, rtol=rtol, atol=rtol):
             print(f"✗ ({shown}) gives {_brief(found)}; it should give {_brief(expected)}.")
             return False
-    print(f"✓ Right, in {len(cases)} of {len(cases)} cases.")
+    print(f"✓ Correct in {len(cases)} of {len(cases)} cases.")
     return True
 
 
