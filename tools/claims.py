@@ -128,6 +128,8 @@ def table(results):
     """Return the results as Markdown: for each chapter, what did not hold on all seeds."""
     sections = []
     for chapter, kept in sorted(results.items()):
+        if not kept["runs"]:
+            continue
         runs = {data: [r for k, r in kept["runs"].items() if k.startswith(data)] for data in DATA}
         texts = {text: None for same in runs.values() for one in same for text in one["claims"]}
         counted = ", ".join(f"{len(same)} seeds of {data}" for data, same in runs.items())
