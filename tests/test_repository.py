@@ -80,6 +80,10 @@ PROMISED_KEYS = {
     },
     "06b_plateau_law": {"plateau_law_error"},
     "07_context_decoders": {"context_kl_spearman"},
+    "07b_one_rule": {
+        *(f"stability_threshold_{context}" for context in (0, 1, 14, 42, 195)),
+        "perfect_decoder_threshold",
+    },
     "08_remedies": {"remedy_table"},
     "09_field_guide": {"constant_kl", "negative", "unexplained_annealed"},
 }
