@@ -79,7 +79,10 @@ PROMISED_KEYS = {
         "identifiable_information_gap",
     },
     "06b_plateau_law": {"plateau_law_error"},
-    "07_context_decoders": {"context_kl_spearman"},
+    "07_context_decoders": {
+        "context_kl_spearman",
+        *(f"{part}_gap_{k}" for part in ("family", "encoder") for k in ("0", "195", "hidden")),
+    },
     "07b_one_rule": {
         *(f"stability_threshold_{context}" for context in (0, 1, 14, 42, 195)),
         "perfect_decoder_threshold",
