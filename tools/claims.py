@@ -129,6 +129,7 @@ def table(results):
     sections = []
     for chapter, kept in sorted(results.items()):
         if not kept["runs"]:
+            sections.append(f"## {chapter}\n\nNot run since its code has changed.")
             continue
         runs = {data: [r for k, r in kept["runs"].items() if k.startswith(data)] for data in DATA}
         texts = {text: None for same in runs.values() for one in same for text in one["claims"]}
