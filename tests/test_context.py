@@ -235,10 +235,10 @@ def trained(images, params):
 @pytest.mark.parametrize("rate", [0.0, 0.2])
 def test_contexts_share_a_program_and_change_nothing_by_it(grey_images, rate):
     few = replace(SMALL, context=1, pixel_dropout=rate)
-    programs._program.cache_clear()
+    programs.shared_program.cache_clear()
     alone = trained(grey_images, few)
     trained(grey_images, replace(few, context=None))
     again = trained(grey_images, few)
-    assert programs._program.cache_info().misses == 1
+    assert programs.shared_program.cache_info().misses == 1
     for one, other in zip(alone, again, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -87,9 +87,9 @@ def test_networks_of_ones_own_share_a_program_too(plain):
 
     own = (Halved, mlp_encoder, mlp_decoder)
     one = run(own, watch=0)
-    before = programs._program.cache_info().misses
+    before = programs.shared_program.cache_info().misses
     two = run(own, kl_weight=2.0, watch=0)
-    assert programs._program.cache_info().misses == before
+    assert programs.shared_program.cache_info().misses == before
     assert isinstance(one.vae, Halved) and one.record == {}
     for whole, double in zip(plain.vae.get_weights(), two.vae.get_weights(), strict=True):
         np.testing.assert_allclose(double, whole, rtol=1e-4, atol=1e-6)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import TINY, bright_bars
 
-from vae_utils import Gaussian, Images, sweep, sweeps, train
+from vae_utils import Gaussian, Images, sweep, sweeps, train, train_seeds
 from vae_utils.schedules import Constant, Linear
 
 BARS = Images(bright_bars(64), bright_bars(64, seed=1), None, None, "bars", "of this test")
@@ -154,9 +154,27 @@ def test_a_keras_schedule_is_known_by_its_numbers(tmp_path, monkeypatch):
         tiny_sweep(tmp_path, **one_run, learning_rate=rate(2e-3))
 
 
+def test_seeds_together_are_the_same_runs_and_continue(tmp_path, monkeypatch):
+    results = tiny_sweep(tmp_path, together=True)
+    for one, alone in zip(results, tiny_sweep(tmp_path), strict=True):
+        assert one.settings == alone.settings and one.record == {}
+        assert one.summary == pytest.approx(alone.summary, rel=1e-4)
+    trained = []
+
+    def counted(*args, seeds, **settings):
+        trained.append(seeds)
+        return train_seeds(*args, seeds=seeds, **settings)
+
+    monkeypatch.setattr(sweeps, "train_seeds", counted)
+    assert_same(tiny_sweep(tmp_path, together=True), results)
+    tiny_sweep(tmp_path, together=True, over={**OVER, "seed": [1, 2, 3]})
+    assert trained == [[2, 3], [2, 3]]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"together": True, "over": {"kl_weight": [1.0]}}, "put seed into over"),
         ({"over": {}}, "at least one value"),
         ({"over": {"seed": []}}, "at least one value"),
         ({"seed": 3}, "seed: either fixed or swept over"),

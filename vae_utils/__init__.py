@@ -2,7 +2,7 @@
 
 The modules read in this order: params, data, densities, likelihoods, networks, schedules,
 sampling, inputs, batches, compiled, model, context, recording, diagnostics, linear, recogniser,
-programs, runs, sweeps.
+programs, runs, together, sweeps.
 What needs a notebook is in `vae_utils.notebook`, which this page does not import.
 """
 
@@ -42,6 +42,7 @@ from vae_utils.params import Params, seed_from_environment
 from vae_utils.recording import ProgressBar, Recorder
 from vae_utils.runs import Run, train
 from vae_utils.sweeps import SweepResult, sweep
+from vae_utils.together import train_seeds
 
 __version__ = "0.2.0.dev0"
 
@@ -79,4 +80,5 @@ __all__ = [
     "summary",
     "sweep",
     "train",
+    "train_seeds",
 ]

@@ -93,6 +93,15 @@ class CompiledModel(keras.Model):
         """
         self.optimizer.apply(gradients, variables)
 
+    def build_optimizers(self, variables: Sequence[keras.Variable]) -> None:
+        """Prepare to move these variables. Override it, and the next, for a second optimizer."""
+        if not self.optimizer.built:
+            self.optimizer.build(variables)
+
+    def list_optimizers(self) -> list[keras.optimizers.Optimizer]:
+        """List the optimizers: a training starts and continues from their state."""
+        return [self.optimizer]
+
     def _update_through_xla(self, gradients, variables):
         """Run `update` as one XLA program within a step that is compiled without XLA.
 
@@ -332,8 +341,8 @@ class CompiledModel(keras.Model):
         Compile first: a model without an optimizer leaves the optimizer's state in the file.
         """
         # Keras' models have no such attribute before compile.
-        optimizer = getattr(self, "optimizer", None)
-        variables = [*self.variables, *(optimizer.variables if optimizer else [])]
+        optimizers = self.list_optimizers() if getattr(self, "optimizer", None) else []
+        variables = sum((optimizer.variables for optimizer in optimizers), list(self.variables))
         before = [keras.ops.convert_to_numpy(variable) for variable in variables]
         try:
             super().load_weights(filepath, *args, **settings)
@@ -376,9 +385,8 @@ class CompiledModel(keras.Model):
             )
         super().compile(optimizer=optimizer, **settings)
         # Keras builds an optimizer in its first step, and until then loads nothing into it.
-        if not self.optimizer.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+        with self.distribute_strategy.scope():
+            self.build_optimizers(self.trainable_variables)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a loaded model, as Keras does by itself unless `compile` is overridden."""

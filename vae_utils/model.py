@@ -209,7 +209,8 @@ class VAE(CompiledModel):
 
     def count_step(self, values: dict[str, Any]) -> None:
         """Count a step; a schedule that waits may open, if the batch is good enough."""
-        opened_at = self.kl_weight.opened_at(self.gate_opened_at, self.step, values["mse"])
+        waiting = self.gate_opened_at.value
+        opened_at = self.kl_weight.opened_at(waiting, self.step, values["mse"])
         self.gate_opened_at.assign(opened_at)
         self.step.assign_add(1)
 

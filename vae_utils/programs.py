@@ -44,7 +44,8 @@ class Table(schedules.Schedule):
         """Check nothing: the schedule that fills the table has checked its numbers."""
 
     def __call__(self, step: schedules.Steps) -> tf.Tensor:
-        return tf.gather(self.weights, step)
+        # As a tensor: `vectorized_map` knows how to look up rows of these, and not of variables.
+        return tf.gather(tf.convert_to_tensor(self.weights), step)
 
 
 def _draw_start_values(network, seeds):
@@ -75,6 +76,48 @@ class Recipe:
     steps_per_call: int
 
 
+def name_of(architecture: str | Architecture) -> str:
+    """Return what a progress bar calls it."""
+    return architecture if isinstance(architecture, str) else architecture[0].__name__
+
+
+def recipe_from(
+    architecture: str | Architecture,
+    images: Images,
+    likelihood: Likelihood,
+    kl_weight: float | schedules.Schedule,
+    params: Params,
+    learning_rate: LearningRate | None,
+    steps_per_call: int,
+) -> Recipe:
+    """Return the recipe for these arguments of `train`.
+
+    Raises:
+        ValueError: on an unknown architecture, on a bad weight or rate, or on images of another
+            shape than `params.image_shape`.
+    """
+    if isinstance(architecture, str) and architecture in ARCHITECTURES:
+        architecture = ARCHITECTURES[architecture]
+    elif not (isinstance(architecture, tuple) and len(architecture) == 3):
+        raise ValueError(
+            f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a model, an "
+            f"encoder and a decoder; got {architecture!r}"
+        )
+    if not isinstance(images, Images):
+        raise ValueError(f"images must come from load_images; got {type(images).__name__}")
+    if images.train.shape[1:] != params.image_shape:
+        raise ValueError(
+            f"the networks take images of shape {params.image_shape}, and these have "
+            f"{images.train.shape[1:]}; say so with Params(image_shape=images.train.shape[1:])"
+        )
+    if learning_rate is None:
+        learning_rate = params.learning_rate
+    elif isinstance(learning_rate, (int, float)):
+        params = replace(params, learning_rate=learning_rate)  # checks it
+    kl_weight = schedules.get(kl_weight)
+    return Recipe(architecture, params, likelihood, kl_weight, learning_rate, steps_per_call)
+
+
 def new_model(recipe: Recipe, seed: int = 0) -> VAE:
     """Build and compile a new model, ready for `fit`."""
     model, encoder, decoder = recipe.architecture
@@ -103,20 +146,25 @@ def new_model(recipe: Recipe, seed: int = 0) -> VAE:
 one_run = threading.Lock()
 
 
-@lru_cache(maxsize=4)
-def _program(recipe, size):
-    """Make a model whose training step stays compiled for the runs that follow.
+def make_program(recipe: Recipe, size: int) -> VAE:
+    """Make a model in whose training step the recipe is constant.
 
-    What the recipe holds are constants of the compiled step. With a size, its KL weights are
-    not: they come from a table.
+    With a size, its KL weights are not: they come from a table.
     """
     if size:
         recipe = replace(recipe, kl_weight=Table(tf.Variable(tf.zeros(size))))
     return new_model(recipe)
 
 
-def program_for(recipe: Recipe, steps: int) -> VAE:
-    """Return the program for a recipe, made once for all that differ only in its data."""
+# The step stays compiled for the runs that follow.
+shared_program = lru_cache(maxsize=4)(make_program)
+
+
+def shared(recipe: Recipe, steps: int) -> tuple[Recipe, int]:
+    """Return what is constant in the program of a recipe, and the size of its table of weights.
+
+    The size is 0 for a schedule that waits, as its weights can't be known in advance.
+    """
     params, kl_weight = replace(recipe.params, learning_rate=1.0), recipe.kl_weight
     if recipe.architecture in ARCHITECTURES.values():
         # These networks have both in weights, which are copied. Others may not.
@@ -125,11 +173,25 @@ def program_for(recipe: Recipe, steps: int) -> VAE:
     if not callable(recipe.learning_rate):
         recipe = replace(recipe, learning_rate=1.0)  # copied, too
     if kl_weight.waits:
-        return _program(recipe, size=0)
+        return recipe, 0
     # Room for the weight of each step, in sizes that runs of other lengths share.
     size = max(4096, 1 << int(steps).bit_length())
-    program = _program(replace(recipe, kl_weight=schedules.Constant()), size)
-    program.kl_weight.weights.assign(kl_weight(tf.range(size)))
+    return replace(recipe, kl_weight=schedules.Constant()), size
+
+
+def fill_table(program: VAE, kl_weight: schedules.Schedule, size: int) -> None:
+    """Put the weights of a schedule where the program looks them up."""
+    if size:
+        table = program.kl_weight
+        assert isinstance(table, Table)
+        table.weights.assign(kl_weight(tf.range(size)))
+
+
+def program_for(recipe: Recipe, steps: int) -> VAE:
+    """Return the program for a recipe, made once for all that differ only in its data."""
+    constants, size = shared(recipe, steps)
+    program = shared_program(constants, size)
+    fill_table(program, recipe.kl_weight, size)
     return program
 
 
@@ -141,9 +203,10 @@ def pool_of(images: Images) -> tf.Tensor:
 
 def copy_state(source: VAE, target: VAE) -> None:
     """Copy weights, learning rate, optimizer, gate and noise: all that a run starts from."""
-    for old, new in zip(
-        target.variables + target.optimizer.variables,
-        source.variables + source.optimizer.variables,
-        strict=True,
-    ):
+    for old, new in zip(state(target), state(source), strict=True):
         old.assign(new)
+
+
+def state(vae: VAE) -> list[keras.Variable]:
+    """List all that a training starts from: the model's variables, and its optimizers'."""
+    return sum((optimizer.variables for optimizer in vae.list_optimizers()), list(vae.variables))

@@ -1,7 +1,7 @@
 """One training run from its settings: what the experiments of the book repeat."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -14,15 +14,15 @@ from vae_utils.likelihoods import Likelihood
 from vae_utils.model import VAE
 from vae_utils.params import Params
 from vae_utils.programs import (
-    ARCHITECTURES,
     Architecture,
     LearningRate,
-    Recipe,
     copy_state,
+    name_of,
     new_model,
     one_run,
     pool_of,
     program_for,
+    recipe_from,
 )
 from vae_utils.recording import ProgressBar, Recorder
 
@@ -98,47 +98,28 @@ def train(
         >>> run.record["step"]
         array([ 0, 10, 20])
     """
-    if isinstance(architecture, str) and architecture in ARCHITECTURES:
-        name, parts = architecture, ARCHITECTURES[architecture]
-    elif isinstance(architecture, tuple) and len(architecture) == 3:
-        name, parts = architecture[0].__name__, architecture
-    else:
-        raise ValueError(
-            f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a model, an "
-            f"encoder and a decoder; got {architecture!r}"
-        )
-    if not isinstance(images, Images):
-        raise ValueError(f"images must come from load_images; got {type(images).__name__}")
-    if images.train.shape[1:] != params.image_shape:
-        raise ValueError(
-            f"the networks take images of shape {params.image_shape}, and these have "
-            f"{images.train.shape[1:]}; say so with Params(image_shape=images.train.shape[1:])"
-        )
     check_whole(steps, 1, "steps")
     check_whole(every, 1, "every")
     check_whole(watch, 0, "watch")
     seed = check_whole(seed, 0, "seed")
-    if learning_rate is None:
-        learning_rate = params.learning_rate
-    elif isinstance(learning_rate, (int, float)):
-        params = replace(params, learning_rate=learning_rate)  # checks it
     if steps % every:
         raise ValueError(f"every ({every}) must divide steps ({steps})")
-    kl_weight = schedules.get(kl_weight)
+    recipe = recipe_from(
+        architecture, images, likelihood, kl_weight, params, learning_rate, steps_per_call=every
+    )
     if callbacks is None:
-        callbacks = [ProgressBar(steps, f"{name}, seed {seed}")]
+        callbacks = [ProgressBar(steps, f"{name_of(architecture)}, seed {seed}")]
     recorders = [callback for callback in callbacks if isinstance(callback, Recorder)]
     if not recorders and watch:
         recorders = [Recorder(images.test[:watch], every)]
         callbacks = [*recorders, *callbacks]
-    recipe = Recipe(parts, params, likelihood, kl_weight, learning_rate, every)
     with one_run:
         program = program_for(recipe, steps)
         vae = new_model(recipe, seed)
         copy_state(vae, program)
         pool = pool_of(images)
         program.fit(
-            batches(pool, params.batch_size, seed=seed),
+            batches(pool, recipe.params.batch_size, seed=seed),
             steps_per_epoch=steps,
             shuffle=False,
             verbose=0,

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from vae_utils.data import Images
 from vae_utils.diagnostics import summary
 from vae_utils.runs import train
+from vae_utils.together import train_seeds
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def sweep(
     folder: str | Path,
     test: int = 2_000,
     jobs: int = -1,
+    together: bool = False,
     **fixed,
 ) -> list[SweepResult]:
     """Train one model for each combination of settings, and measure it on test images.
@@ -61,7 +63,9 @@ def sweep(
         folder: where finished runs are kept.
         test: how many of the test images, the first ones, to measure on.
         jobs: runs at a time; −1 stands for one on each core, or all that a cluster has.
-        fixed: further arguments of `train`, the same for all runs.
+        together: train all seeds of a combination as one program, by `train_seeds`: for small
+            dense networks quicker, without records, and with other rounding.
+        fixed: further arguments of `train`, or `train_seeds`, the same for all runs.
 
     Returns:
         A list of `SweepResult`, in the order of scikit-learn's `ParameterGrid`: the
@@ -69,7 +73,7 @@ def sweep(
 
     Raises:
         ValueError: on an empty grid, on a setting that is both fixed and swept
-            over, and as `train` does.
+            over, on `together` without a swept seed, and as `train` does.
 
     Example:
         >>> import tempfile
@@ -90,27 +94,33 @@ def sweep(
         raise ValueError(f"{', '.join(both)}: either fixed or swept over, not both")
     if not over or not all(len(values) for values in over.values()):
         raise ValueError("over must hold at least one value for each setting")
+    if together and "seed" not in over:
+        raise ValueError("together trains the seeds of a combination at once; put seed into over")
     grid = list(ParameterGrid(over))
     # A reused process may work in another folder, so a relative path would not do.
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     pixels = joblib.hash((images.train, images.test))
-    tasks = []
+    tasks: dict = {}  # what is trained at once -> settings of each run, and its file
+    files = []
     for combination in grid:
         settings = {**fixed, **combination}
-        key = joblib.hash((architecture, pixels, steps, test, _as_text(settings)))
-        tasks.append(
-            joblib.delayed(_load_or_train)(
-                folder / f"{key}.run", architecture, images, steps, test, settings
-            )
-        )
-    finished = joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
-    results = []
-    for combination, (numbers, record) in zip(
-        grid, tqdm(finished, total=len(grid), desc="sweep", unit="run")
-    ):
-        results.append(SweepResult(combination, numbers, record))
-    return results
+        known_by = [architecture, pixels, steps, test, _as_text(settings)]
+        key = joblib.hash((*known_by, "together") if together else tuple(known_by))
+        alone = {name: value for name, value in settings.items() if name != "seed"}
+        task = _as_text(alone if together else settings)
+        files.append(folder / f"{key}.run")
+        tasks.setdefault(task, []).append((settings, files[-1]))
+    work = _load_or_train_seeds if together else _load_or_train
+    finished = joblib.Parallel(n_jobs=jobs, return_as="generator")(
+        joblib.delayed(work)(runs, architecture, images, steps, test) for runs in tasks.values()
+    )
+    kept: dict = {}
+    with tqdm(total=len(grid), desc="sweep", unit="run") as bar:
+        for runs, results in zip(tasks.values(), finished):
+            kept.update(zip((path for _, path in runs), results, strict=True))
+            bar.update(len(runs))
+    return [SweepResult(settings, *kept[file]) for settings, file in zip(grid, files)]
 
 
 def _as_text(settings):
@@ -124,18 +134,33 @@ def _as_text(settings):
     return repr(described)
 
 
-def _load_or_train(path, architecture, images, steps, test, settings):
-    """Return summary and record of one run, from its file if there is a good one.
+def _load_or_train(runs, architecture, images, steps, test):
+    """Return summary and record of a run, from its file if there is a good one.
 
     The model itself is not kept: it is large, and bound to the process that made it.
     """
+    ((settings, path),) = runs
     kept = _load(path)
     if kept is not None:
-        return kept
+        return [kept]
     run = train(architecture, images, steps, **settings)
     result = summary(run.vae, images.test[:test]), run.record
     _save(path, result)
-    return result
+    return [result]
+
+
+def _load_or_train_seeds(runs, architecture, images, steps, test):
+    """Return the same for runs that differ in their seed; what is missing is trained at once."""
+    results = {path: _load(path) for _, path in runs}
+    missing = [(settings, path) for settings, path in runs if results[path] is None]
+    if missing:
+        seeds = [settings["seed"] for settings, _ in missing]
+        alike = {name: value for name, value in missing[0][0].items() if name != "seed"}
+        vaes = train_seeds(architecture, images, steps, seeds=seeds, verbose=False, **alike)
+        for (_, path), vae in zip(missing, vaes, strict=True):
+            results[path] = summary(vae, images.test[:test]), {}
+            _save(path, results[path])
+    return [results[path] for _, path in runs]
 
 
 DIGEST_BYTES = hashlib.sha256().digest_size
