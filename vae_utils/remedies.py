@@ -1,0 +1,231 @@
+"""Published remedies against posterior collapse: parts of a model, and networks.
+
+A class of this module goes before the model's own, `class MyVAE(FreeBits, VAE)`, and changes one
+of its methods; its numbers are class attributes. A function builds a network, as those of
+`networks` do. Chapter 8 puts all of them on one bench.
+"""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from vae_utils.likelihoods import Gaussian
+from vae_utils.model import VAE
+from vae_utils.networks import mlp_encoder
+from vae_utils.params import Params
+
+# ---- a floor under the KL --------------------------------------------------------------
+
+
+class FreeBits(VAE):
+    """What a unit has of KL below `free` nats, on average over the batch, costs nothing.
+
+    Kingma et al. 2016 (arXiv 1606.04934), equation 15.
+    """
+
+    free = 0.25  # nats for each unit
+
+    def kl_loss(self, kl):
+        return ops.sum(ops.maximum(ops.mean(kl, axis=0), self.free))
+
+
+def normalised_encoder(params: Params = Params(), gamma: float = 0.6) -> keras.Model:
+    """Build an MLP encoder whose means are normalised over the batch.
+
+    Each unit's means get the standard deviation `gamma`, and so a KL of at least gamma²/2
+    (BN-VAE, Zhu et al. 2020, arXiv 2004.12585, section 3).
+    """
+    plain = mlp_encoder(params)
+    mean, log_std = plain.outputs
+    # Keras' epsilon, 1e-3, would let small variances stay small, below the floor.
+    mean = layers.BatchNormalization(momentum=0.9, epsilon=1e-8, scale=False)(mean)
+    return keras.Model(plain.input, [layers.Rescaling(gamma)(mean), log_std])
+
+
+def committed_encoder(params: Params = Params(), highest_std: float = 0.7) -> keras.Model:
+    """Build an MLP encoder whose standard deviations stay below a bound, so that no posterior
+    can be the prior (after the δ-VAE, Razavi et al. 2019, arXiv 1901.03416).
+    """
+    plain = mlp_encoder(params)
+    mean, log_std = plain.outputs
+    # The standard deviation is highest_std · sigmoid(raw): below the bound, whatever raw is.
+    bounded = layers.Lambda(lambda raw: math.log(highest_std) - ops.softplus(-raw))
+    return keras.Model(plain.input, [mean, bounded(log_std)])
+
+
+# ---- the weight, steered by the error --------------------------------------------------
+
+
+class GECO(VAE):
+    """The KL weight is steered so that the error stays at a tolerance, whatever weight it takes.
+
+    Rezende & Viola 2018 (arXiv 1810.00597), algorithm 1. They weight the reconstruction by λ;
+    divided by λ, this is a KL weight of 1/λ.
+    """
+
+    tolerance: float  # squared error per pixel, to be set by a subclass
+    rate, memory = 0.02, 0.99
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        for name in ("log_multiplier", "excess"):
+            setattr(self, name, self.add_weight((), "zeros", trainable=False, name=name))
+
+    def current_kl_weight(self):
+        return ops.exp(-self.log_multiplier)
+
+    def count_step(self, values):
+        excess = values["mse"] / self.tolerance - 1
+        first = ops.cast(self.step == 0, excess.dtype)
+        memory = self.memory * (1 - first)
+        self.excess.assign(memory * self.excess + (1 - memory) * excess)
+        self.log_multiplier.assign_add(self.rate * self.excess)
+        super().count_step(values)
+
+
+# ---- the scale of the likelihood -------------------------------------------------------
+
+
+class OptimalVariance(VAE):
+    """The variance of the pixels is the error of each batch, the best one for it.
+
+    Rybkin et al. 2021 (arXiv 2006.13202), section 4.2; for Gaussian likelihoods.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        if not isinstance(self.likelihood, Gaussian):
+            raise ValueError(f"only Gaussian pixels have a variance; got {self.likelihood!r}")
+
+    def pixel_variance(self, error):
+        return ops.mean(error)
+
+    def log_likelihood(self, images, logits):
+        squares = ops.square(images - self.likelihood.pixel_means(logits))
+        error = ops.mean(squares, axis=(1, 2, 3))
+        variance = self.pixel_variance(error)
+        pixels = math.prod(self.image_shape)
+        return -0.5 * pixels * (error / variance + ops.log(2 * np.pi * variance))
+
+
+class LearnedVariance(OptimalVariance):
+    """The variance of the pixels is learned, like a weight (Rybkin et al. 2021, section 4.1)."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        assert isinstance(self.likelihood, Gaussian)
+        start = keras.initializers.Constant(math.log(self.likelihood.variance))
+        self.log_variance = self.add_weight((), start, name="log_variance")
+
+    def pixel_variance(self, error):
+        return ops.exp(self.log_variance)
+
+
+# ---- an encoder ahead of its decoder ---------------------------------------------------
+
+
+class DecoderWaits(VAE):
+    """The decoder moves in one of `every` steps, until step `until`; the encoder in each."""
+
+    every, until = 10, 600
+
+    def decoder_moves(self, step):
+        return (step >= self.until) | (step % self.every == 0)
+
+    def update(self, gradients, variables):
+        step = self.optimizer.iterations
+        encoder = len(self.encoder.trainable_variables)
+        update = super().update
+        tf.cond(
+            self.decoder_moves(step),
+            lambda: update(gradients, variables) or 0,
+            lambda: update(gradients[:encoder], variables[:encoder]) or 0,
+        )
+
+
+class TwoOptimizers(DecoderWaits):
+    """The same with an optimizer for each network, each with its own count and moments.
+
+    The encoder's steps come on top if training takes as many more (He et al. 2019, arXiv
+    1901.05534, algorithm 1; they watch the mutual information to tell when to stop).
+    """
+
+    decoder_rate: Any = None  # the decoder's learning rate, by its own count; None: the same
+
+    def build_optimizers(self, variables):
+        super().build_optimizers(variables)
+        settings = self.optimizer.get_config()
+        if self.decoder_rate is not None:
+            settings["learning_rate"] = self.decoder_rate
+        self.decoder_optimizer = type(self.optimizer).from_config(settings)
+        self.decoder_optimizer.build(variables)
+
+    def list_optimizers(self):
+        return [self.optimizer, self.decoder_optimizer]
+
+    def update(self, gradients, variables):
+        encoder = len(self.encoder.trainable_variables)
+        moves = self.decoder_moves(self.optimizer.iterations)
+        self.optimizer.apply(gradients[:encoder], variables[:encoder])
+        decoder = self.decoder_optimizer.apply
+        tf.cond(moves, lambda: decoder(gradients[encoder:], variables[encoder:]) or 0, lambda: 0)
+
+
+# ---- a decoder that hears its code -----------------------------------------------------
+
+
+def skip_decoder(params: Params = Params()) -> keras.Model:
+    """Build an MLP decoder whose every layer reads the code, beside the layer before it.
+
+    Dieng et al. 2019 (arXiv 1807.04863), section 3.
+    """
+    codes = keras.Input((params.latent_size,), name="codes")
+    hidden = codes
+    for units in params.mlp_decoder_units:
+        hidden = layers.Dense(units, activation="relu")(hidden)
+        hidden = layers.Concatenate()([hidden, codes])
+    logits = layers.Dense(math.prod(params.image_shape))(hidden)
+    return keras.Model(codes, layers.Reshape(params.image_shape, name="logits")(logits))
+
+
+def with_he_start(network: keras.Model) -> keras.Model:
+    """Give the ReLU layers of a network He's start values, which keep the variance of signals.
+
+    He et al. 2015 (arXiv 1502.01852), section 2.2. Keras starts with Glorot's, which are smaller.
+    """
+    for layer in network.layers:
+        if getattr(layer, "activation", None) is keras.activations.relu:
+            layer.kernel_initializer = keras.initializers.HeUniform()
+            layer.kernel.assign(layer.kernel_initializer(layer.kernel.shape))
+    return network
+
+
+class LowestNorm(keras.constraints.Constraint):
+    """Each row of a kernel (units in, units out) keeps a norm of at least `lowest`."""
+
+    def __init__(self, lowest: float) -> None:
+        self.lowest = lowest
+
+    def __call__(self, kernel):
+        norm = ops.sqrt(ops.sum(ops.square(kernel), axis=1, keepdims=True))
+        return kernel * ops.maximum(1.0, self.lowest / (norm + 1e-12))
+
+    def get_config(self) -> dict[str, float]:
+        return {"lowest": self.lowest}
+
+
+def with_lowest_norm(decoder: keras.Model, lowest: float) -> keras.Model:
+    """Keep the weights with which a decoder reads each unit of the code from vanishing.
+
+    The linear case of a decoder that can't ignore its code (Kinoshita et al. 2023,
+    arXiv 2304.12770).
+    """
+    latent_size = keras.tree.flatten(decoder.inputs)[0].shape[-1]
+    for layer in decoder.layers:
+        if isinstance(layer, layers.Dense) and layer.kernel.shape[0] == latent_size:
+            layer.kernel_constraint = layer.kernel.constraint = LowestNorm(lowest)
+    return decoder
