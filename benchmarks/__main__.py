@@ -12,7 +12,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 PAGES = {
-    "results.md": ("steps", "quality", "growth", "live", "book"),
+    "results.md": ("steps", "quality", "growth", "seeds", "live", "book"),
     "literature.md": ("literature",),
 }
 PARTS = sum(PAGES.values(), ())

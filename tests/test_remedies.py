@@ -15,7 +15,6 @@ from vae_utils import (
     Images,
     mlp_decoder,
     mlp_encoder,
-    mse,
     remedies,
     train,
 )
@@ -80,8 +79,8 @@ def test_geco_begins_with_the_first_error_and_forgets_it_slowly():
     vae = steered(0.1)(mlp_encoder(TINY), mlp_decoder(TINY))
     for error in (0.3, 0.1):
         vae.count_step({"mse": np.float32(error)})
-    assert float(vae.excess) == pytest.approx(0.99 * 2)
-    assert float(vae.log_multiplier) == pytest.approx(vae.rate * (2 + 0.99 * 2))
+    assert float(vae.excess) == pytest.approx(vae.memory * 2, rel=1e-5)
+    assert float(vae.log_multiplier) == pytest.approx(vae.rate * (2 + vae.memory * 2), rel=1e-5)
 
 
 # ---- the scale -----------------------------------------------------------------------

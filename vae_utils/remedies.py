@@ -24,7 +24,13 @@ from vae_utils.params import Params
 class FreeBits(VAE):
     """What a unit has of KL below `free` nats, on average over the batch, costs nothing.
 
-    Kingma et al. 2016 (arXiv 1606.04934), equation 15.
+    Kingma et al. 2016 (arXiv 1606.04934).
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> vae = FreeBits(mlp_encoder(), mlp_decoder())
+        >>> float(vae.kl_loss(np.array([[0.1, 1.0]])))  # two units of one image
+        1.25
     """
 
     free = 0.25  # nats for each unit
@@ -37,7 +43,16 @@ def normalised_encoder(params: Params = Params(), gamma: float = 0.6) -> keras.M
     """Build an MLP encoder whose means are normalised over the batch.
 
     Each unit's means get the standard deviation `gamma`, and so a KL of at least gamma²/2
-    (BN-VAE, Zhu et al. 2020, arXiv 2004.12585, section 3).
+    (BN-VAE, Zhu et al. 2020, arXiv 2004.12585).
+
+    Returns:
+        A Keras model, as `mlp_encoder`.
+
+    Example:
+        >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
+        >>> mean, log_std = normalised_encoder(gamma=0.5)(images, training=True)
+        >>> np.std(mean, axis=0)[:2].round(3)
+        array([0.5, 0.5], dtype=float32)
     """
     plain = mlp_encoder(params)
     mean, log_std = plain.outputs
@@ -47,8 +62,18 @@ def normalised_encoder(params: Params = Params(), gamma: float = 0.6) -> keras.M
 
 
 def committed_encoder(params: Params = Params(), highest_std: float = 0.7) -> keras.Model:
-    """Build an MLP encoder whose standard deviations stay below a bound, so that no posterior
-    can be the prior (after the δ-VAE, Razavi et al. 2019, arXiv 1901.03416).
+    """Build an MLP encoder whose standard deviations stay below a bound.
+
+    So no posterior can be the prior (after the δ-VAE, Razavi et al. 2019, arXiv 1901.03416).
+
+    Returns:
+        A Keras model, as `mlp_encoder`.
+
+    Example:
+        >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
+        >>> mean, log_std = committed_encoder(highest_std=0.7)(images)
+        >>> bool(np.exp(log_std).max() < 0.7)
+        True
     """
     plain = mlp_encoder(params)
     mean, log_std = plain.outputs
@@ -64,11 +89,23 @@ class GECO(VAE):
     """The KL weight is steered so that the error stays at a tolerance, whatever weight it takes.
 
     Rezende & Viola 2018 (arXiv 1810.00597), algorithm 1. They weight the reconstruction by λ;
-    divided by λ, this is a KL weight of 1/λ.
+    divided by λ, this is a KL weight of 1/λ. `rate` and `memory` are for trainings of about a
+    thousand steps: with a memory as long as theirs, the errors of the first steps would decide.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> class Steered(GECO):
+        ...     tolerance = 0.01  # squared error per pixel
+        >>> vae = Steered(mlp_encoder(), mlp_decoder())
+        >>> vae.compile("adam")
+        >>> images = np.random.default_rng(0).uniform(size=(320, 28, 28, 1))
+        >>> history = vae.fit(images, batch_size=32, verbose=0)
+        >>> float(vae.current_kl_weight()) < 0.5  # noise can't be reconstructed so well
+        True
     """
 
-    tolerance: float  # squared error per pixel, to be set by a subclass
-    rate, memory = 0.02, 0.99
+    tolerance: float
+    rate, memory = 0.01, 0.9
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -93,7 +130,18 @@ class GECO(VAE):
 class OptimalVariance(VAE):
     """The variance of the pixels is the error of each batch, the best one for it.
 
-    Rybkin et al. 2021 (arXiv 2006.13202), section 4.2; for Gaussian likelihoods.
+    Rybkin et al. 2021 (arXiv 2006.13202). `elbo` and the IWAE bound then depend on which images
+    are evaluated together.
+
+    Raises:
+        ValueError: on a likelihood other than `Gaussian`.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> vae = OptimalVariance(mlp_encoder(), mlp_decoder())
+        >>> white, mid_grey = np.ones((1, 28, 28, 1)), np.zeros((1, 28, 28, 1))  # logits of 0
+        >>> round(float(vae.log_likelihood(white, mid_grey)[0]))  # −392 · (1 + ln(2π · 0.5²))
+        -569
     """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
@@ -113,7 +161,19 @@ class OptimalVariance(VAE):
 
 
 class LearnedVariance(OptimalVariance):
-    """The variance of the pixels is learned, like a weight (Rybkin et al. 2021, section 4.1)."""
+    """The variance of the pixels is learned, like a weight (Rybkin et al. 2021).
+
+    It starts at the likelihood's, and moves at the pace of the learning rate.
+
+    Raises:
+        ValueError: on a likelihood other than `Gaussian`.
+
+    Example:
+        >>> from vae_utils import Gaussian, mlp_decoder, mlp_encoder
+        >>> vae = LearnedVariance(mlp_encoder(), mlp_decoder(), Gaussian(0.25))
+        >>> round(float(np.exp(vae.log_variance)), 2)
+        0.25
+    """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -129,7 +189,14 @@ class LearnedVariance(OptimalVariance):
 
 
 class DecoderWaits(VAE):
-    """The decoder moves in one of `every` steps, until step `until`; the encoder in each."""
+    """The decoder moves in one of `every` steps, until step `until`; the encoder in each.
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> vae = DecoderWaits(mlp_encoder(), mlp_decoder())
+        >>> [bool(vae.decoder_moves(step)) for step in (0, 1, 10, 600, 601)]
+        [True, False, True, True, True]
+    """
 
     every, until = 10, 600
 
@@ -152,6 +219,15 @@ class TwoOptimizers(DecoderWaits):
 
     The encoder's steps come on top if training takes as many more (He et al. 2019, arXiv
     1901.05534, algorithm 1; they watch the mutual information to tell when to stop).
+
+    Example:
+        >>> from vae_utils import mlp_decoder, mlp_encoder
+        >>> vae = TwoOptimizers(mlp_encoder(), mlp_decoder())
+        >>> vae.compile("adam")
+        >>> images = np.random.default_rng(0).uniform(size=(64, 28, 28, 1))
+        >>> history = vae.fit(images, batch_size=32, verbose=0)
+        >>> [int(optimizer.iterations) for optimizer in vae.list_optimizers()]
+        [2, 1]
     """
 
     decoder_rate: Any = None  # the decoder's learning rate, by its own count; None: the same
@@ -181,7 +257,14 @@ class TwoOptimizers(DecoderWaits):
 def skip_decoder(params: Params = Params()) -> keras.Model:
     """Build an MLP decoder whose every layer reads the code, beside the layer before it.
 
-    Dieng et al. 2019 (arXiv 1807.04863), section 3.
+    Dieng et al. 2019 (arXiv 1807.04863).
+
+    Returns:
+        A Keras model, as `mlp_decoder`.
+
+    Example:
+        >>> skip_decoder(Params(latent_size=2, mlp_decoder_units=(100,) * 7)).output_shape
+        (None, 28, 28, 1)
     """
     codes = keras.Input((params.latent_size,), name="codes")
     hidden = codes
@@ -196,6 +279,15 @@ def with_he_start(network: keras.Model) -> keras.Model:
     """Give the ReLU layers of a network He's start values, which keep the variance of signals.
 
     He et al. 2015 (arXiv 1502.01852), section 2.2. Keras starts with Glorot's, which are smaller.
+
+    Returns:
+        The network that was given.
+
+    Example:
+        >>> from vae_utils import mlp_decoder
+        >>> decoder = with_he_start(mlp_decoder(Params(mlp_decoder_units=(1000, 1000))))
+        >>> round(float(np.std(decoder.layers[2].kernel)), 3)  # √(2 / 1000)
+        0.045
     """
     for layer in network.layers:
         if getattr(layer, "activation", None) is keras.activations.relu:
@@ -221,8 +313,17 @@ class LowestNorm(keras.constraints.Constraint):
 def with_lowest_norm(decoder: keras.Model, lowest: float) -> keras.Model:
     """Keep the weights with which a decoder reads each unit of the code from vanishing.
 
-    The linear case of a decoder that can't ignore its code (Kinoshita et al. 2023,
-    arXiv 2304.12770).
+    In a decoder without hidden layers this is a lower bound on how much its output changes with
+    the code (Kinoshita et al. 2023, arXiv 2304.12770, have one for deep decoders).
+
+    Returns:
+        The decoder that was given.
+
+    Example:
+        >>> from vae_utils import mlp_decoder
+        >>> linear = with_lowest_norm(mlp_decoder(Params(mlp_decoder_units=())), lowest=1.0)
+        >>> linear.layers[1].kernel.constraint.lowest
+        1.0
     """
     latent_size = keras.tree.flatten(decoder.inputs)[0].shape[-1]
     for layer in decoder.layers:
