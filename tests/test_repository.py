@@ -18,6 +18,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from packaging.version import Version
 
 import vae_utils
+from vae_utils import remedies
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
@@ -416,7 +417,7 @@ def test_the_reference_page_shows_every_public_name_with_an_example():
     ]
     kinds += [
         f"remedies.{name}"
-        for name, value in vars(vae_utils.remedies).items()
+        for name, value in vars(remedies).items()
         if getattr(value, "__module__", "") == "vae_utils.remedies" and name != "LowestNorm"
     ]
     assert len(kinds) == 18

@@ -89,8 +89,9 @@ class GECO(VAE):
     """The KL weight is steered so that the error stays at a tolerance, whatever weight it takes.
 
     Rezende & Viola 2018 (arXiv 1810.00597), algorithm 1. They weight the reconstruction by λ;
-    divided by λ, this is a KL weight of 1/λ. `rate` and `memory` are for trainings of about a
-    thousand steps: with a memory as long as theirs, the errors of the first steps would decide.
+    divided by λ, this is a KL weight of 1/λ, for Gaussian pixels of a fixed variance. `rate` and
+    `memory` are for trainings of about a thousand steps: with a memory as long as theirs, the
+    errors of the first steps would decide.
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
