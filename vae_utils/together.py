@@ -56,7 +56,9 @@ class Stack:
         # Made for the stacked variables, in place of what was made for those of one model.
         self.model.optimizer = keras.optimizers.Adam(recipe.learning_rate)
         self.model.build_optimizers([stacked for _, stacked in self.trained])
-        self.steps = tf.function(self._steps, autograph=False)
+        # A new function each time: of one that many stacks shared, TensorFlow would say that it
+        # is traced too often.
+        self.steps = tf.function(lambda *given: self._steps(*given), autograph=False)
 
     def _stacked(self, variable):
         values = np.stack([variable] * self.count)
