@@ -5,7 +5,7 @@ operations. With a row for each seed in front of every weight, ten models take t
 one. Under Adam, which moves each number by itself, they remain ten independent models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import keras
@@ -56,9 +56,7 @@ class Stack:
         # Made for the stacked variables, in place of what was made for those of one model.
         self.model.optimizer = keras.optimizers.Adam(recipe.learning_rate)
         self.model.build_optimizers([stacked for _, stacked in self.trained])
-        # A new function each time: of one that many stacks shared, TensorFlow would say that it
-        # is traced too often.
-        self.steps = tf.function(lambda *given: self._steps(*given), autograph=False)
+        self._program: Callable | None = None
 
     def _stacked(self, variable):
         values = np.stack([variable] * self.count)
@@ -95,7 +93,15 @@ class Stack:
         pairs = [of[id(variable)] for variable in self.model.variables_to_update()]
         self.model._update_through_xla(*(list(column) for column in zip(*pairs)))
 
-    def _steps(self, iterator, count):
+    def steps(self, iterator: tf.data.Iterator, count: tf.Tensor) -> None:
+        """Take so many steps, on the next batches of each seed: (seeds, n, h, w, c)."""
+        if self._program is None:
+            # Traced by hand: TensorFlow would warn that many stacks trace the same function.
+            program = tf.function(self._several_steps, autograph=False)
+            self._program = program.get_concrete_function(iterator, count)
+        self._program(iterator, count)
+
+    def _several_steps(self, iterator, count):
         def step(number):
             self._step(next(iterator))
             return (number + 1,)
