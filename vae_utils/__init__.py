@@ -2,7 +2,7 @@
 
 The modules read in this order: params, data, densities, likelihoods, networks, schedules,
 sampling, inputs, batches, compiled, model, context, recording, diagnostics, linear, recogniser,
-programs, runs, together, sweeps.
+remedies, programs, runs, together, sweeps.
 What needs a notebook is in `vae_utils.notebook`, which this page does not import.
 """
 
