@@ -153,8 +153,8 @@ def train_seeds(
 
     Each is the model that `train` makes of its seed: the same start values, the same order of
     images and the same noise. Only rounding differs, as sums over several seeds are added up in
-    another order, and grows as training goes on. It pays for small dense networks: ten seeds of
-    64 units a layer take half the time of ten runs, of 256 units about the same.
+    another order, and grows as training goes on. It pays for small dense networks (the book's page
+    on speed has a table), not for convolutions.
 
     Args:
         architecture, images, steps, likelihood, kl_weight, params, learning_rate: as for `train`.
