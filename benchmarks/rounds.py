@@ -99,3 +99,11 @@ def spread(values):
     """Return the median, the lowest and the highest value, as a dict of plain numbers."""
     low, high = float(np.min(values)), float(np.max(values))
     return {"median": float(np.median(values)), "low": low, "high": high}
+
+
+def as_text(value, digits):
+    """Write a number, or what `spread` returned."""
+    if isinstance(value, float):
+        return f"{value:.{digits}f}"
+    median, low, high = (f"{value[key]:.{digits}f}" for key in ("median", "low", "high"))
+    return f"{median} ({low} to {high})"

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 import vae_utils as vu
-from benchmarks.rounds import spread
+from benchmarks.rounds import as_text, spread
 
 TITLE = "Ten seeds at once"
 ROUNDS, STEPS = 3, 300
@@ -61,11 +61,6 @@ def tables(result):
         "|---|---|---|---|",
     ]
     for row in result:
-        cells = (_text(row[name], 1) for name in ("alone", "together", "ratio"))
+        cells = (as_text(row[name], 1) for name in ("alone", "together", "ratio"))
         lines.append(f"| {row['width']} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _text(found, digits):
-    low, middle, high = (f"{found[name]:.{digits}f}" for name in ("low", "median", "high"))
-    return f"{middle} ({low} to {high})"

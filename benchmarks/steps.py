@@ -6,7 +6,7 @@ import vae_utils as vu
 from benchmarks import arithmetic, machine
 from benchmarks.peers import ARCHITECTURES
 from benchmarks.peers.vae_utils_fit import WITH_XLA
-from benchmarks.rounds import measure_each, plain, spread
+from benchmarks.rounds import as_text, measure_each, plain, spread
 
 OURS = "vae_utils fit"
 SWAPPED = "the same, XLA swapped"
@@ -76,7 +76,10 @@ def tables(result):
         cells = []
         for architecture in ARCHITECTURES:
             found = result[architecture]
-            cells += [_text(found["milliseconds"][name], 1), _text(found["times_ours"][name], 2)]
+            cells += [
+                as_text(found["milliseconds"][name], 1),
+                as_text(found["times_ours"][name], 2),
+            ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", "| against the machine | conv | MLP |", "|---|---|---|"]
     for label, key, digits in (
@@ -88,7 +91,7 @@ def tables(result):
         ("arithmetic and traffic, share of our step", "bound_share", 2),
         ("the same of the fastest peer", "fastest_peer_bound_share", 2),
     ):
-        cells = [_text(result[architecture][key], digits) for architecture in ARCHITECTURES]
+        cells = [as_text(result[architecture][key], digits) for architecture in ARCHITECTURES]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     lines += ["", " ".join(_verdict(result[architecture], name) for architecture, name in NAMES)]
     return "\n".join(lines)
@@ -104,10 +107,3 @@ def _verdict(found, name):
         f"With the {name}, by the medians, the fastest is {peer}, "
         f"at {ratios[peer]:.2f} times our time."
     )
-
-
-def _text(value, digits):
-    if isinstance(value, float):
-        return f"{value:.{digits}f}"
-    median, low, high = (f"{value[key]:.{digits}f}" for key in ("median", "low", "high"))
-    return f"{median} ({low} to {high})"

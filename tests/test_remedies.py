@@ -177,15 +177,16 @@ def test_runs_with_he_start_values_depend_on_their_seed():
     assert moved(weights_of(one.decoder), other.decoder) > 0.1
 
 
-def test_a_lowest_norm_is_kept_in_training():
-    vae = trained(decoder=lambda params: remedies.with_lowest_norm(mlp_decoder(params), 5.0))
+def test_a_minimum_norm_is_kept_in_training():
+    vae = trained(decoder=lambda params: remedies.with_minimum_norm(mlp_decoder(params), 5.0))
     kernel = vae.decoder.layers[1].kernel.numpy()
     assert kernel.shape[0] == TINY.latent_size
     assert (np.linalg.norm(kernel, axis=1) >= 5.0 - 1e-3).all()
 
 
-def test_a_lowest_norm_leaves_larger_weights_alone():
-    kernel = np.array([[3.0, 4.0], [0.3, 0.4]], "float32")
-    np.testing.assert_allclose(
-        remedies.LowestNorm(1.0)(kernel), [[3.0, 4.0], [0.6, 0.8]], rtol=1e-5
-    )
+def test_a_minimum_norm_leaves_larger_weights_alone():
+    decoder = remedies.with_minimum_norm(mlp_decoder(TINY), 1.0)
+    kernel = np.zeros((2, 16), "float32")
+    kernel[:, :2] = [[3.0, 4.0], [0.3, 0.4]]
+    bounded = decoder.layers[1].kernel.constraint(kernel)
+    np.testing.assert_allclose(bounded[:, :2], [[3.0, 4.0], [0.6, 0.8]], rtol=1e-5)

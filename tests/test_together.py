@@ -5,7 +5,6 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import TINY, bright_bars
 from keras import layers
 
@@ -18,6 +17,7 @@ from vae_utils import (
     context_decoder,
     mlp_decoder,
     mlp_encoder,
+    remedies,
     train,
     train_seeds,
 )
@@ -42,37 +42,8 @@ def bounded_decoder(params):
     return decoder
 
 
-class OwnScale(VAE):
-    """A model with a weight of its own, which Keras lists before those of its networks."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.log_variance = self.add_weight(shape=(), initializer="zeros", name="log_variance")
-
-    def log_likelihood(self, images, logits):
-        return super().log_likelihood(images, logits) * tf.exp(-self.log_variance)
-
-
-class TwoOptimizers(VAE):
-    """The decoder moves in every third step only, by an optimizer with a count of its own."""
-
-    def build_optimizers(self, variables):
-        super().build_optimizers(variables)
-        self.of_decoder = keras.optimizers.Adam.from_config(self.optimizer.get_config())
-        self.of_decoder.build(variables)
-
-    def list_optimizers(self):
-        return [self.optimizer, self.of_decoder]
-
-    def update(self, gradients, variables):
-        encoder = len(self.encoder.trainable_variables)
-        turn = self.optimizer.iterations % 3 == 0
-        self.optimizer.apply(gradients[:encoder], variables[:encoder])
-        tf.cond(
-            turn,
-            lambda: self.of_decoder.apply(gradients[encoder:], variables[encoder:]) or 0,
-            lambda: 0,
-        )
+class Patient(remedies.TwoOptimizers):
+    every, until = 3, 100
 
 
 CASES = {
@@ -93,8 +64,8 @@ CASES = {
     ),
     "batch normalisation": ((VAE, normalised_encoder, mlp_decoder), {}),
     "a constraint": ((VAE, mlp_encoder, bounded_decoder), {}),
-    "a weight of the model": ((OwnScale, mlp_encoder, mlp_decoder), {}),
-    "two optimizers": ((TwoOptimizers, mlp_encoder, mlp_decoder), {}),
+    "a weight of the model": ((remedies.LearnedVariance, mlp_encoder, mlp_decoder), {}),
+    "two optimizers": ((Patient, mlp_encoder, mlp_decoder), {}),
 }
 
 

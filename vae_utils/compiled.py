@@ -73,7 +73,7 @@ class CompiledModel(keras.Model):
             loss = self.optimizer.scale_loss(loss)
         variables = self.variables_to_update()
         self.count_step(values)
-        self._update_through_xla(tape.gradient(loss, variables), variables)
+        self.update_through_xla(tape.gradient(loss, variables), variables)
         self.track(values, images)
 
     def variables_to_update(self) -> list[keras.Variable]:
@@ -102,7 +102,9 @@ class CompiledModel(keras.Model):
         """List the optimizers: a training starts and continues from their state."""
         return [self.optimizer]
 
-    def _update_through_xla(self, gradients, variables):
+    def update_through_xla(
+        self, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]
+    ) -> None:
         """Run `update` as one XLA program within a step that is compiled without XLA.
 
         An optimizer is dozens of operations for each weight, and each of them reads and writes

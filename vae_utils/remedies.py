@@ -297,21 +297,7 @@ def with_he_start(network: keras.Model) -> keras.Model:
     return network
 
 
-class LowestNorm(keras.constraints.Constraint):
-    """Each row of a kernel (units in, units out) keeps a norm of at least `lowest`."""
-
-    def __init__(self, lowest: float) -> None:
-        self.lowest = lowest
-
-    def __call__(self, kernel):
-        norm = ops.sqrt(ops.sum(ops.square(kernel), axis=1, keepdims=True))
-        return kernel * ops.maximum(1.0, self.lowest / (norm + 1e-12))
-
-    def get_config(self) -> dict[str, float]:
-        return {"lowest": self.lowest}
-
-
-def with_lowest_norm(decoder: keras.Model, lowest: float) -> keras.Model:
+def with_minimum_norm(decoder: keras.Model, lowest: float) -> keras.Model:
     """Keep the weights with which a decoder reads each unit of the code from vanishing.
 
     In a decoder without hidden layers this is a lower bound on how much its output changes with
@@ -322,12 +308,13 @@ def with_lowest_norm(decoder: keras.Model, lowest: float) -> keras.Model:
 
     Example:
         >>> from vae_utils import mlp_decoder
-        >>> linear = with_lowest_norm(mlp_decoder(Params(mlp_decoder_units=())), lowest=1.0)
-        >>> linear.layers[1].kernel.constraint.lowest
+        >>> linear = with_minimum_norm(mlp_decoder(Params(mlp_decoder_units=())), lowest=1.0)
+        >>> linear.layers[1].kernel.constraint.min_value
         1.0
     """
     latent_size = keras.tree.flatten(decoder.inputs)[0].shape[-1]
     for layer in decoder.layers:
         if isinstance(layer, layers.Dense) and layer.kernel.shape[0] == latent_size:
-            layer.kernel_constraint = layer.kernel.constraint = LowestNorm(lowest)
+            bound = keras.constraints.MinMaxNorm(lowest, np.inf, axis=1)  # of each unit's row
+            layer.kernel_constraint = layer.kernel.constraint = bound
     return decoder

@@ -107,13 +107,12 @@ def sweep(
         settings = {**fixed, **combination}
         known_by = [architecture, pixels, steps, test, _as_text(settings)]
         key = joblib.hash((*known_by, "together") if together else tuple(known_by))
-        alone = {name: value for name, value in settings.items() if name != "seed"}
-        task = _as_text(alone if together else settings)
+        task = _as_text(_without_seed(settings) if together else settings)
         files.append(folder / f"{key}.run")
         tasks.setdefault(task, []).append((settings, files[-1]))
-    work = _load_or_train_seeds if together else _load_or_train
     finished = joblib.Parallel(n_jobs=jobs, return_as="generator")(
-        joblib.delayed(work)(runs, architecture, images, steps, test) for runs in tasks.values()
+        joblib.delayed(_load_or_train)(runs, architecture, images, steps, test, together)
+        for runs in tasks.values()
     )
     kept: dict = {}
     with tqdm(total=len(grid), desc="sweep", unit="run") as bar:
@@ -134,33 +133,29 @@ def _as_text(settings):
     return repr(described)
 
 
-def _load_or_train(runs, architecture, images, steps, test):
-    """Return summary and record of a run, from its file if there is a good one.
+def _load_or_train(runs, architecture, images, steps, test, together):
+    """Return summary and record of each run, from its file if there is a good one.
 
-    The model itself is not kept: it is large, and bound to the process that made it.
+    The models themselves are not kept: they are large, and bound to the process that made them.
     """
-    ((settings, path),) = runs
-    kept = _load(path)
-    if kept is not None:
-        return [kept]
-    run = train(architecture, images, steps, **settings)
-    result = summary(run.vae, images.test[:test]), run.record
-    _save(path, result)
-    return [result]
-
-
-def _load_or_train_seeds(runs, architecture, images, steps, test):
-    """Return the same for runs that differ in their seed; what is missing is trained at once."""
     results = {path: _load(path) for _, path in runs}
     missing = [(settings, path) for settings, path in runs if results[path] is None]
-    if missing:
+    if missing and together:
         seeds = [settings["seed"] for settings, _ in missing]
-        alike = {name: value for name, value in missing[0][0].items() if name != "seed"}
+        alike = _without_seed(missing[0][0])
         vaes = train_seeds(architecture, images, steps, seeds=seeds, verbose=False, **alike)
-        for (_, path), vae in zip(missing, vaes, strict=True):
-            results[path] = summary(vae, images.test[:test]), {}
-            _save(path, results[path])
-    return [results[path] for _, path in runs]
+        trained: list = [(vae, {}) for vae in vaes]
+    else:
+        new = [train(architecture, images, steps, **settings) for settings, _ in missing]
+        trained = [(run.vae, run.record) for run in new]
+    for (_, path), (vae, record) in zip(missing, trained, strict=True):
+        results[path] = summary(vae, images.test[:test]), record
+        _save(path, results[path])
+    return list(results.values())
+
+
+def _without_seed(settings):
+    return {name: value for name, value in settings.items() if name != "seed"}
 
 
 DIGEST_BYTES = hashlib.sha256().digest_size

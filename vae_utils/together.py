@@ -89,9 +89,9 @@ class Stack:
         for (_, stacked), value in zip(self.others, moved, strict=True):
             stacked.assign(value)
         # As a model alone does: the encoder's first, by one XLA program.
-        of = {id(v): pair for (v, s), g in zip(self.trained, gradients) for pair in [(g, s)]}
-        pairs = [of[id(variable)] for variable in self.model.variables_to_update()]
-        self.model._update_through_xla(*(list(column) for column in zip(*pairs)))
+        known = {id(v): (g, stacked) for (v, stacked), g in zip(self.trained, gradients)}
+        pairs = [known[id(variable)] for variable in self.model.variables_to_update()]
+        self.model.update_through_xla([g for g, _ in pairs], [stacked for _, stacked in pairs])
 
     def steps(self, iterator: tf.data.Iterator, count: tf.Tensor) -> None:
         """Take so many steps, on the next batches of each seed: (seeds, n, h, w, c)."""
