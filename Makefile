@@ -97,7 +97,7 @@ lab: $(READY)
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(PARTS)
 
-# Chapters 1 to 5, or NOTEBOOKS="...", on both data sets; a second call runs what is missing.
+# All notebooks, or NOTEBOOKS="...", on both data sets; a second call runs what is missing.
 SEEDS := 10
 claims: $(READY)
 	$(BIN)/python -m tools.claims $(SEEDS) $(NOTEBOOKS)
