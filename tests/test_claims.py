@@ -69,6 +69,41 @@ def test_assertions_of_numpy_are_claims_too(tmp_path):
     assert result["claims"] == {close.format(1): False, "2 > 1": True, close.format(2): True}
 
 
+def test_a_claim_that_compares_numbers_has_a_margin(tmp_path):
+    path = tmp_path / "one.ipynb"
+    cells = (
+        "import numpy as np\nvalues = np.array([4.0, 8.0])",
+        "for k in (5, 2, 3):\n    assert k > 1",
+        "assert 0 < values[0] < 5 and 1 > 2",
+        "assert (values > 1).all()\nassert all(value <= 8 for value in values)",
+        "assert not 3 < 2\nassert {1} <= {1, 2}\nassert float('nan') > 0",
+    )
+    nbformat.write(notebook_of(*cells), path)
+    result = claims.run(path, "digits", 2, timeout=60)
+    assert list(result["claims"].values()) == [True, False, True, True, True, True, False]
+    assert result["margins"] == {
+        "k > 1": [0.5, 2, 1],
+        "0 < values[0] < 5 and 1 > 2": [-0.5, 1, 2],
+        "(values > 1).all()": [0.75, 4, 1],
+        "all((value <= 8 for value in values))": [0, 8, 8],
+    }
+
+
+def test_what_was_glued_is_kept(tmp_path):
+    path = tmp_path / "one.ipynb"
+    code = "from vae_utils.notebook.numbers import glue\nglue('share', '-3 %')"
+    nbformat.write(notebook_of(code), path)
+    assert claims.run(path, "digits", 2, timeout=60)["glued"] == {"share": "−3 %"}
+
+
+def test_comments_and_prose_do_not_change_the_code(tmp_path):
+    paths = [tmp_path / name for name in ("one.ipynb", "two.ipynb", "three.ipynb")]
+    for path, code in zip(paths, ("x = 1", "x = (1)  # one", "x = 2")):
+        nbformat.write(notebook_of(code, "%magic"), path)
+    one, two, three = map(claims.fingerprint, paths)
+    assert one == two != three
+
+
 def test_cells_with_magics_stay_as_they_are():
     cell = "%pip install -q something\nassert 2 > 1"
     assert claims.counting(cell) == (cell, [])

@@ -30,23 +30,37 @@ FIRST_SEED, DISTANCE = 100, 10
 STORED = ROOT / "benchmarks" / "claims.json"
 PAGE = ROOT / "benchmarks" / "claims.md"
 
-# In front of a notebook's first cell. A claim inside a loop holds if it holds each time.
-PREPARE = """
-claims_of_this_notebook = {}
+# In front of a notebook's first cell.
+PREPARE = (ROOT / "tools" / "counted.py").read_text("utf8")
+REPORT = 'import json\nprint(json.dumps({"held": claims_held, "margins": claims_margins}))'
+ORDERS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 
 
-def claims_count(text, test):
-    try:
-        holds = bool(test())
-    except Exception:
-        holds = False
-    claims_of_this_notebook[text] = claims_of_this_notebook.get(text, True) and holds
-"""
-REPORT = "import json\nprint(json.dumps(claims_of_this_notebook))"
+def _measured(test):
+    """Return the test with its comparisons measured: `x < 1` as `claims_compare(x, "<", 1)`.
+
+    They are those on which it stands or falls alone: also each part of an `and`, and of an `all`.
+    """
+    match test:
+        case ast.Compare() if all(type(operator) in ORDERS for operator in test.ops):
+            arguments = [test.left]
+            for operator, side in zip(test.ops, test.comparators):
+                arguments += [ast.Constant(ORDERS[type(operator)]), side]
+            return ast.Call(ast.Name("claims_compare", ast.Load()), arguments, [])
+        case ast.BoolOp(op=ast.And()):
+            test.values = [_measured(value) for value in test.values]
+        case ast.Call(func=ast.Attribute(attr="all") as method, args=[]):
+            method.value = _measured(method.value)
+        case ast.Call(func=ast.Name(id="all") | ast.Attribute(attr="all"), args=[part]):
+            if isinstance(part, (ast.GeneratorExp, ast.ListComp)):
+                part.elt = _measured(part.elt)
+            else:
+                test.args = [_measured(part)]
+    return test
 
 
 class _Count(ast.NodeTransformer):
-    """`assert x < 1` becomes `claims_count("x < 1", lambda: x < 1)`; NumPy's assertions alike."""
+    """`assert f(x)` becomes `claims_count("f(x)", lambda: f(x))`; NumPy's assertions alike."""
 
     def __init__(self):
         self.texts = []
@@ -55,7 +69,7 @@ class _Count(ast.NodeTransformer):
         text = ast.unparse(claim)
         self.texts.append(text)
         nothing = ast.arguments([], [], None, [], [], None, [])
-        arguments = [ast.Constant(text), ast.Lambda(nothing, test)]
+        arguments = [ast.Constant(text), ast.Lambda(nothing, _measured(test))]
         return ast.Expr(ast.Call(ast.Name("claims_count", ast.Load()), arguments, []))
 
     def visit_Assert(self, node):
@@ -91,11 +105,24 @@ def counting_notebook(notebook):
     return copy, [text for _, texts in counted for text in texts]
 
 
+def glued(notebook):
+    """Return what a notebook glued for its sentences: key -> text."""
+    kept = {}
+    for output in (output for cell in notebook.cells for output in cell.outputs):
+        name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+        for text in output.get("data", {}).values() if name else ():
+            kept[name] = ast.literal_eval(text)
+    return kept
+
+
 def run(path, dataset, seed, timeout):
     """Run a notebook with another seed, on a data set.
 
     Returns:
         claims: text of each assertion -> whether it held, each time that it was reached;
+        margins: text of each that compares numbers -> the narrowest margin (the difference of
+            both sides as a share of the larger one, below 0 if it failed), and both sides;
+        glued: key of each number of the sentences -> its text;
         error: the first that is not an assertion's, or None.
     """
     os.environ.update(VAE_DATASET=dataset, VAE_SEED=str(seed))  # the kernel inherits both
@@ -108,11 +135,13 @@ def run(path, dataset, seed, timeout):
         if output.output_type == "error"
     ]
     printed = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
-    reached = json.loads(printed) if printed.startswith("{") else {}
+    reached = json.loads(printed) if printed.startswith("{") else {"held": {}, "margins": {}}
     if result.err:  # it took too long
         errors.insert(0, str(result.err))
     return {
-        "claims": {text: reached.get(text, False) for text in texts},
+        "claims": {text: reached["held"].get(text, False) for text in texts},
+        "margins": reached["margins"],
+        "glued": glued(notebook),
         "error": errors[0] if errors else None,
     }
 
@@ -120,8 +149,16 @@ def run(path, dataset, seed, timeout):
 def fingerprint(path):
     """Return what changes with the code of a notebook: not with its text, nor with comments."""
     cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
-    code = [counting(cell.source)[0] for cell in cells]
-    return hashlib.sha256("\n\n".join(code).encode()).hexdigest()
+    code = "\n\n".join(plain(cell.source) for cell in cells)
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def plain(code):
+    """Return a cell's code without comments. A cell with magics stays as it is."""
+    try:
+        return ast.unparse(ast.parse(code))
+    except SyntaxError:
+        return code
 
 
 def table(results):
