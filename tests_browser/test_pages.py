@@ -1,10 +1,12 @@
 """Every page of the built book in a browser: nothing fails, every slider shows what it says."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -224,6 +226,16 @@ def check_map(page, output, first, second):
     for slider, wanted in ((first, (middle - 1, 0)), (second, (0, 0))):
         click(page, slider, 0)
         assert output.shows(output.expected(*wanted))
+
+
+def test_no_file_names_a_folder_of_the_machine_that_built_it():
+    data = os.environ.get("VAE_DATA_DIR") or ROOT
+    folders = {str(Path(folder).resolve()) for folder in (ROOT, Path.home(), data)}
+    for path in PAGES.rglob("*"):
+        if path.suffix in {".html", ".js", ".json", ".txt", ".ipynb", ".md", ".py", ".xml"}:
+            text = path.read_text("utf8")
+            found = [folder for folder in folders if f"{folder}/" in text or f"{folder}." in text]
+            assert not found, (path, found)
 
 
 def test_formulas_are_typeset_without_another_host(visit):

@@ -133,7 +133,9 @@ def _mnist(source, folder, named_by):
         # A folder was named, so nothing else will do.
         path = Path(folder).expanduser().resolve() / "mnist.npz"
         try:
-            return _mnist_images(_read_mnist(path), f"from {folder}")
+            # A published page must not say where a folder lies on the machine that built it.
+            place = f"the folder in {named_by}" if named_by == "VAE_DATA_DIR" else folder
+            return _mnist_images(_read_mnist(path), f"from {place}")
         except _Unavailable as error:
             raise ValueError(
                 f"{error}. {named_by} must be a folder that holds a good mnist.npz"
@@ -156,6 +158,14 @@ def _mnist(source, folder, named_by):
 def _keras_home():
     """Return the folder of Keras' downloads."""
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+
+
+def _in_words(path):
+    """Name a path without the folders of the machine around it, where it lies in Keras' home."""
+    if path.is_relative_to(_keras_home()):
+        home = "$KERAS_HOME" if os.environ.get("KERAS_HOME") else "~/.keras"
+        return f"{home}/{path.relative_to(_keras_home())}"
+    return f"{path}"
 
 
 def _from_cache():
@@ -204,18 +214,19 @@ def _answers(url):
 def _read_mnist(path):
     """Return the four arrays of an `mnist.npz`, if each of them is what it should be."""
     if not path.is_file():
-        raise _Unavailable(f"there is no {path}")
+        raise _Unavailable(f"there is no {_in_words(path)}")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: np.ascontiguousarray(archive[name]) for name in MNIST_SHA256}
     except Exception as error:  # a damaged zip fails in many ways
-        raise _Unavailable(f"{path} is damaged ({error})") from None
+        reason = getattr(error, "strerror", None) or error  # without the file's name again
+        raise _Unavailable(f"{_in_words(path)} is damaged ({reason})") from None
     for name, wanted in MNIST_SHA256.items():
         dimensions = 3 if name.startswith("x") else 1
         if arrays[name].dtype != np.uint8 or arrays[name].ndim != dimensions:
-            raise _Unavailable(f"{path} is damaged ({name} has a wrong shape or type)")
+            raise _Unavailable(f"{_in_words(path)} is damaged ({name} has a wrong shape or type)")
         if hashlib.sha256(arrays[name].tobytes()).hexdigest() != wanted:
-            raise _Unavailable(f"{path} is damaged (the checksum of {name} is wrong)")
+            raise _Unavailable(f"{_in_words(path)} is damaged (the checksum of {name} is wrong)")
     return arrays
 
 
