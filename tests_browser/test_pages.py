@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from conftest import PAGES
+from playwright.sync_api import expect
 
 ROOT = PAGES.parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
@@ -125,6 +127,23 @@ def test_nothing_fails_and_nothing_is_too_wide(visit, name, width):
     assert seen.page.evaluate("document.documentElement.scrollWidth") == width
     assert seen.page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
     assert seen.page.evaluate(CUT_FORMULAS) == []
+
+
+# What axe doesn't count as words: a formula's, which MathJax keeps for screen readers alone.
+MATHS = "th:has(> p > .math:only-child)"
+
+
+@pytest.mark.parametrize("name", [*toc_files(), "genindex", "search"])
+def test_axe_finds_nothing(visit, name):
+    page = visit(name).page
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+        page.evaluate("Promise.all(document.getAnimations().map(change => change.finished))")
+        # A name that differs from the words on a button is no error by default.
+        rules = {"label-content-name-mismatch": {"enabled": True}}
+        found = Axe().run(page, context={"exclude": [[MATHS]]}, options={"rules": rules})
+        assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("name", [name for name in toc_files() if name.startswith("notebooks/")])
