@@ -133,3 +133,18 @@ def test_results_are_kept_until_the_code_changes(tmp_path, monkeypatch):
     kept = json.loads((tmp_path / "claims.json").read_text())
     assert set(kept["01_one"]["runs"]) == {"mnist 100", "digits 100"}
     assert "| `False` | 0 of 1 | 0 of 1 |" in claims.PAGE.read_text()
+
+
+def test_a_run_is_told_in_words():
+    held = {"claims": {"2 > 1": True}, "margins": {}, "error": None}
+    assert claims.in_words(held) == "1 of 1 claims held"
+    failed = {
+        "claims": {"2 > 1": True, "x > 3": False},
+        "margins": {"x > 3": [-0.5, 2, 3]},
+        "error": "ValueError: no",
+    }
+    assert claims.in_words(failed).splitlines() == [
+        "1 of 2 claims held",
+        "  failed: x > 3 (2 against 3)",
+        "  stopped by ValueError: no",
+    ]

@@ -161,6 +161,18 @@ def plain(code):
         return code
 
 
+def in_words(one):
+    """Say how a run went: how many claims held, and which did not."""
+    failed = [text for text, held in one["claims"].items() if not held]
+    lines = [f"{len(one['claims']) - len(failed)} of {len(one['claims'])} claims held"]
+    for text in failed:
+        numbers = one["margins"].get(text)
+        found = f" ({numbers[1]:g} against {numbers[2]:g})" if numbers else ""
+        lines.append(f"  failed: {text}{found}")
+    lines += [f"  stopped by {one['error']}"] if one["error"] else []
+    return "\n".join(lines)
+
+
 def table(results):
     """Return the results as Markdown: for each chapter, what did not hold on all seeds."""
     sections = []
@@ -208,10 +220,11 @@ def main(count, paths):
         for future in tqdm(as_completed(futures), total=len(missing), unit="run"):
             path, data, seed = futures[future]
             try:
-                results[path.stem]["runs"][f"{data} {seed}"] = future.result()
+                one = results[path.stem]["runs"][f"{data} {seed}"] = future.result()
             except Exception as error:  # for instance, a kernel ran out of memory: not the claims
                 tqdm.write(f"{path.stem}, {data}, seed {seed}: {error!r}", file=sys.stderr)
                 continue
+            tqdm.write(f"{path.stem}, {data}, seed {seed}: {in_words(one)}")
             # Replaced as a whole, so that a run that is killed leaves no half-written record.
             new = STORED.with_suffix(".new")
             new.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
