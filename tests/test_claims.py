@@ -135,6 +135,23 @@ def test_results_are_kept_until_the_code_changes(tmp_path, monkeypatch):
     assert "| `False` | 0 of 1 | 0 of 1 |" in claims.PAGE.read_text()
 
 
+def test_the_narrowest_margins_of_what_held_are_told():
+    runs = {
+        f"digits {seed}": {
+            "claims": {"x > 1": True, "y > 1": seed == 0, "z": True},
+            "margins": {"x > 1": [0.5 - seed / 10, 2, 1], "y > 1": [1 - 2 * seed, 2, 1]},
+            "error": None,
+        }
+        for seed in (0, 1)
+    }
+    assert claims.narrowest(runs) == [
+        ((0.4, "digits 1", 2, 1), "x > 1"),
+        ((1, "digits 0", 2, 1), "y > 1"),
+    ]
+    page = claims.table({"01_one": {"runs": runs}})
+    assert "| `x > 1` | 40.0% | 2, 1 | digits 1 |" in page
+
+
 def test_a_run_is_told_in_words():
     held = {"claims": {"2 > 1": True}, "margins": {}, "error": None}
     assert claims.in_words(held) == "1 of 1 claims held"

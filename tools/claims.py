@@ -18,6 +18,7 @@ from concurrent.futures import as_completed
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import yaml
 from jupyter_cache.executors.utils import single_nb_execution
 from tqdm import tqdm
@@ -173,8 +174,23 @@ def in_words(one):
     return "\n".join(lines)
 
 
+def narrowest(runs, count=3):
+    """Return the claims that came nearest to failing: ((margin, run, left, right), text) each."""
+    found: dict[str, tuple] = {}
+    for name, one in runs.items():
+        for text, (margin, left, right) in one.get("margins", {}).items():
+            if one["claims"].get(text):
+                found[text] = min((margin, name, left, right), found.get(text, (np.inf,)))
+    return sorted((numbers, text) for text, numbers in found.items())[:count]
+
+
+def _code(text):
+    """Return a claim as code in a cell of a table."""
+    return f"`{text.replace('|', chr(92) + '|')}`"
+
+
 def table(results):
-    """Return the results as Markdown: for each chapter, what did not hold on all seeds."""
+    """Return the results as Markdown: for each chapter, what did not hold, and what came near."""
     sections = []
     for chapter, kept in sorted(results.items()):
         if not kept["runs"]:
@@ -189,7 +205,7 @@ def table(results):
             held = {data: [one["claims"][text] for one in same] for data, same in runs.items()}
             if not all(all(values) for values in held.values()):
                 shares = (f"{sum(values)} of {len(values)}" for values in held.values())
-                broken.append(f"| `{text.replace('|', chr(92) + '|')}` | {' | '.join(shares)} |")
+                broken.append(f"| {_code(text)} | {' | '.join(shares)} |")
         errors = [one["error"] for same in runs.values() for one in same if one["error"]]
         if broken:
             head = ["| held on | " + " | ".join(DATA) + " |", "|---" * (1 + len(DATA)) + "|"]
@@ -197,6 +213,14 @@ def table(results):
         elif not errors:
             lines[-1] += " All of them held on all seeds."
         lines += ["", *(f"- Stopped by {error}" for error in errors)] if errors else []
+        if near := narrowest(kept["runs"]):
+            lines += [
+                "",
+                "| narrowest margins | of both sides | the sides | on |",
+                "|---|---|---|---|",
+            ]
+            for (margin, name, left, right), text in near:
+                lines.append(f"| {_code(text)} | {margin:.1%} | {left:g}, {right:g} | {name} |")
         sections.append("\n".join(lines))
     return "\n\n".join(sections) + "\n"
 
