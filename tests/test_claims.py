@@ -14,16 +14,25 @@ def notebook_of(*cells):
     return notebook
 
 
-def test_an_assertion_that_fails_is_counted_and_the_notebook_goes_on(tmp_path):
-    path = tmp_path / "one.ipynb"
-    cells = (
+@pytest.fixture
+def counted(tmp_path):
+    """Counts the claims of a notebook of these cells, on seed 2 of the digits."""
+
+    def run(*cells, timeout=60):
+        path = tmp_path / "one.ipynb"
+        nbformat.write(notebook_of(*cells), path)
+        return claims.run(path, "digits", 2, timeout)
+
+    return run
+
+
+def test_an_assertion_that_fails_is_counted_and_the_notebook_goes_on(counted):
+    result = counted(
         "import os\nseed = int(os.environ['VAE_SEED'])",
         "for k in (1, 2):\n    assert k < seed, 'words'\nassert seed > 0",
         "values = [1, 2]\nassert all(value > 0 for value in values)\nassert missing",
         "assert os.environ['VAE_DATASET'] == 'digits'",
     )
-    nbformat.write(notebook_of(*cells), path)
-    result = claims.run(path, "digits", 2, timeout=60)
     assert result["error"] is None
     assert result["claims"] == {
         "k < seed": False,
@@ -34,19 +43,15 @@ def test_an_assertion_that_fails_is_counted_and_the_notebook_goes_on(tmp_path):
     }
 
 
-def test_a_notebook_that_breaks_says_so(tmp_path):
-    path = tmp_path / "one.ipynb"
-    nbformat.write(notebook_of("assert 2 > 1", "1 / 0\nassert 3 > 1", "assert 4 > 1"), path)
-    result = claims.run(path, "digits", 0, timeout=60)
+def test_a_notebook_that_breaks_says_so(counted):
+    result = counted("assert 2 > 1", "1 / 0\nassert 3 > 1", "assert 4 > 1")
     assert result["error"] == "ZeroDivisionError: division by zero"
     # The second was not reached.
     assert result["claims"] == {"2 > 1": True, "3 > 1": False, "4 > 1": True}
 
 
-def test_a_notebook_that_takes_too_long_has_no_claim_that_held(tmp_path):
-    path = tmp_path / "01_one.ipynb"
-    nbformat.write(notebook_of("assert 2 > 1", "import time\ntime.sleep(60)"), path)
-    result = claims.run(path, "digits", 0, timeout=3)
+def test_a_notebook_that_takes_too_long_has_no_claim_that_held(counted):
+    result = counted("assert 2 > 1", "import time\ntime.sleep(60)", timeout=3)
     assert "timed out" in result["error"]
     assert result["claims"] == {"2 > 1": False}
     page = claims.table({"01_one": {"runs": {"digits 0": result}}})
@@ -59,27 +64,22 @@ def test_a_notebook_that_breaks_is_never_said_to_hold():
     assert "- Stopped by ZeroDivisionError" in page and "All of them" not in page
 
 
-def test_assertions_of_numpy_are_claims_too(tmp_path):
-    path = tmp_path / "one.ipynb"
+def test_assertions_of_numpy_are_claims_too(counted):
     close = "np.testing.assert_allclose({}, 2)"
     cells = ("import numpy as np", close.format(1) + "\nassert 2 > 1", close.format(2))
-    nbformat.write(notebook_of(*cells), path)
-    result = claims.run(path, "digits", 0, timeout=60)
+    result = counted(*cells)
     assert result["error"] is None
     assert result["claims"] == {close.format(1): False, "2 > 1": True, close.format(2): True}
 
 
-def test_a_claim_that_compares_numbers_has_a_margin(tmp_path):
-    path = tmp_path / "one.ipynb"
-    cells = (
+def test_a_claim_that_compares_numbers_has_a_margin(counted):
+    result = counted(
         "import numpy as np\nvalues = np.array([4.0, 8.0])",
         "for k in (5, 2, 3):\n    assert k > 1",
         "assert 0 < values[0] < 5 and 1 > 2",
         "assert (values > 1).all()\nassert all(value <= 8 for value in values)",
         "assert not 3 < 2\nassert {1} <= {1, 2}\nassert float('nan') > 0",
     )
-    nbformat.write(notebook_of(*cells), path)
-    result = claims.run(path, "digits", 2, timeout=60)
     assert list(result["claims"].values()) == [True, False, True, True, True, True, False]
     assert result["margins"] == {
         "k > 1": [0.5, 2, 1],
@@ -89,11 +89,9 @@ def test_a_claim_that_compares_numbers_has_a_margin(tmp_path):
     }
 
 
-def test_what_was_glued_is_kept(tmp_path):
-    path = tmp_path / "one.ipynb"
-    code = "from vae_utils.notebook.numbers import glue\nglue('share', '-3 %')"
-    nbformat.write(notebook_of(code), path)
-    assert claims.run(path, "digits", 2, timeout=60)["glued"] == {"share": "−3 %"}
+def test_what_was_glued_is_kept(counted):
+    result = counted("from vae_utils.notebook.numbers import glue\nglue('share', '-3 %')")
+    assert result["glued"] == {"share": "−3 %"}
 
 
 def test_comments_and_prose_do_not_change_the_code(tmp_path):

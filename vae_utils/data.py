@@ -134,7 +134,7 @@ def _mnist(source, folder, named_by):
         path = Path(folder).expanduser().resolve() / "mnist.npz"
         try:
             # A published page must not say where a folder lies on the machine that built it.
-            place = f"the folder in {named_by}" if named_by == "VAE_DATA_DIR" else folder
+            place = "the folder in VAE_DATA_DIR" if named_by == "VAE_DATA_DIR" else folder
             return _mnist_images(_read_mnist(path), f"from {place}")
         except _Unavailable as error:
             raise ValueError(
