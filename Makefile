@@ -76,7 +76,8 @@ test: $(READY)
 	$(BIN)/codespell
 	@$(BIN)/python -c "$$CHECK"
 	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=3600 \
-	  -p tools.keep_notebooks --keep-notebooks .venv/kept/$$( $(FINGERPRINT)) --durations 25 --doctest-modules notebooks tests vae_utils
+	  -p tools.keep_notebooks --keep-notebooks .venv/kept/$$( $(FINGERPRINT)) \
+	  -p tools.record_faults --record-faults benchmarks/faults.json --durations 25 --doctest-modules notebooks tests vae_utils
 	@echo "Left out: the built book in a browser (make book test-browser)."
 
 # With one core for each of two workers, as in `make test`; without notebooks and the book.

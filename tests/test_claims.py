@@ -58,12 +58,6 @@ def test_a_notebook_that_takes_too_long_has_no_claim_that_held(counted):
     assert "| `2 > 1` | 0 of 0 | 0 of 1 |" in page and "All of them" not in page
 
 
-def test_a_notebook_that_breaks_is_never_said_to_hold():
-    broken = {"claims": {"2 > 1": True}, "error": "ZeroDivisionError: division by zero"}
-    page = claims.table({"01_one": {"runs": {"digits 0": broken}}})
-    assert "- Stopped by ZeroDivisionError" in page and "All of them" not in page
-
-
 def test_assertions_of_numpy_are_claims_too(counted):
     close = "np.testing.assert_allclose({}, 2)"
     cells = ("import numpy as np", close.format(1) + "\nassert 2 > 1", close.format(2))
@@ -119,35 +113,17 @@ def test_results_are_kept_until_the_code_changes(tmp_path, monkeypatch):
     path = tmp_path / "01_one.ipynb"
     nbformat.write(notebook_of("assert 2 > 1"), path)
     monkeypatch.setattr(claims, "STORED", tmp_path / "claims.json")
-    monkeypatch.setattr(claims, "PAGE", tmp_path / "claims.md")
     claims.main(1, [path])
     kept = json.loads((tmp_path / "claims.json").read_text())
     assert set(kept["01_one"]["runs"]) == {"mnist 100", "digits 100"}
-    assert "1 claims, 1 seeds of mnist, 1 seeds of digits. All of them" in claims.PAGE.read_text()
+    assert all(one["claims"] == {"2 > 1": True} for one in kept["01_one"]["runs"].values())
     claims.main(2, [path])
     assert len(json.loads((tmp_path / "claims.json").read_text())["01_one"]["runs"]) == 4
     nbformat.write(notebook_of("assert False"), path)
     claims.main(1, [path])
     kept = json.loads((tmp_path / "claims.json").read_text())
     assert set(kept["01_one"]["runs"]) == {"mnist 100", "digits 100"}
-    assert "| `False` | 0 of 1 | 0 of 1 |" in claims.PAGE.read_text()
-
-
-def test_the_narrowest_margins_of_what_held_are_told():
-    runs = {
-        f"digits {seed}": {
-            "claims": {"x > 1": True, "y > 1": seed == 0, "z": True},
-            "margins": {"x > 1": [0.5 - seed / 10, 2, 1], "y > 1": [1 - 2 * seed, 2, 1]},
-            "error": None,
-        }
-        for seed in (0, 1)
-    }
-    assert claims.narrowest(runs) == [
-        ((0.4, "digits 1", 2, 1), "x > 1"),
-        ((1, "digits 0", 2, 1), "y > 1"),
-    ]
-    page = claims.table({"01_one": {"runs": runs}})
-    assert "| `x > 1` | 40.0% | 2, 1 | digits 1 |" in page
+    assert all(one["claims"] == {"False": False} for one in kept["01_one"]["runs"].values())
 
 
 def test_a_run_is_told_in_words():

@@ -3,9 +3,9 @@
 `python -m tools.claims COUNT [NOTEBOOK ...]` runs all notebooks, or those named, on
 COUNT such seeds and both data sets. An assertion that fails is counted, and the notebook goes on;
 one that is not reached, because something before it broke, counts as failed.
-What a run saw is kept when it ends, in benchmarks/claims.json, and as tables in
-benchmarks/claims.md. A second call runs only what is missing; what was seen of a notebook whose
-code has changed since then is dropped.
+What a run saw is kept when it ends, in benchmarks/claims.json, which the book shows (ledger.py).
+A second call runs only what is missing; what was seen of a notebook whose code has changed since
+then is dropped.
 """
 
 import ast
@@ -18,7 +18,6 @@ from concurrent.futures import as_completed
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import yaml
 from jupyter_cache.executors.utils import single_nb_execution
 from tqdm import tqdm
@@ -29,7 +28,6 @@ DATA = ("mnist", "digits")
 # A chapter also uses a few seeds above its own, hence the distance.
 FIRST_SEED, DISTANCE = 100, 10
 STORED = ROOT / "benchmarks" / "claims.json"
-PAGE = ROOT / "benchmarks" / "claims.md"
 
 # In front of a notebook's first cell.
 PREPARE = (ROOT / "tools" / "counted.py").read_text("utf8")
@@ -174,57 +172,6 @@ def in_words(one):
     return "\n".join(lines)
 
 
-def narrowest(runs, count=3):
-    """Return the claims that came nearest to failing: ((margin, run, left, right), text) each."""
-    found: dict[str, tuple] = {}
-    for name, one in runs.items():
-        for text, (margin, left, right) in one.get("margins", {}).items():
-            if one["claims"].get(text):
-                found[text] = min((margin, name, left, right), found.get(text, (np.inf,)))
-    return sorted((numbers, text) for text, numbers in found.items())[:count]
-
-
-def _code(text):
-    """Return a claim as code in a cell of a table."""
-    return f"`{text.replace('|', chr(92) + '|')}`"
-
-
-def table(results):
-    """Return the results as Markdown: for each chapter, what did not hold, and what came near."""
-    sections = []
-    for chapter, kept in sorted(results.items()):
-        if not kept["runs"]:
-            sections.append(f"## {chapter}\n\nNot run since its code has changed.")
-            continue
-        runs = {data: [r for k, r in kept["runs"].items() if k.startswith(data)] for data in DATA}
-        texts = {text: None for same in runs.values() for one in same for text in one["claims"]}
-        counted = ", ".join(f"{len(same)} seeds of {data}" for data, same in runs.items())
-        lines = [f"## {chapter}", "", f"{len(texts)} claims, {counted}."]
-        broken = []
-        for text in texts:
-            held = {data: [one["claims"][text] for one in same] for data, same in runs.items()}
-            if not all(all(values) for values in held.values()):
-                shares = (f"{sum(values)} of {len(values)}" for values in held.values())
-                broken.append(f"| {_code(text)} | {' | '.join(shares)} |")
-        errors = [one["error"] for same in runs.values() for one in same if one["error"]]
-        if broken:
-            head = ["| held on | " + " | ".join(DATA) + " |", "|---" * (1 + len(DATA)) + "|"]
-            lines += ["", *head, *broken]
-        elif not errors:
-            lines[-1] += " All of them held on all seeds."
-        lines += ["", *(f"- Stopped by {error}" for error in errors)] if errors else []
-        if near := narrowest(kept["runs"]):
-            lines += [
-                "",
-                "| narrowest margins | of both sides | the sides | on |",
-                "|---|---|---|---|",
-            ]
-            for (margin, name, left, right), text in near:
-                lines.append(f"| {_code(text)} | {margin:.1%} | {left:g}, {right:g} | {name} |")
-        sections.append("\n".join(lines))
-    return "\n\n".join(sections) + "\n"
-
-
 def main(count, paths):
     """Run what is missing, and keep each result as it comes."""
     results = json.loads(STORED.read_text("utf8")) if STORED.exists() else {}
@@ -253,7 +200,6 @@ def main(count, paths):
             new = STORED.with_suffix(".new")
             new.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
             new.replace(STORED)
-            PAGE.write_text(table(results), "utf8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,121 @@
+"""The page that shows the record of claims and faults."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools import ledger
+
+RUNS = {
+    f"digits {seed}": {
+        "claims": {"x > 1": True, "y > 1": seed == 0, "z": True},
+        "margins": {"x > 1": [0.5 - seed / 10, 2, 1], "y > 1": [1 - 2 * seed, 2, 1]},
+        "glued": {"a": f"{seed}.5 nats", "b": "none", "c": "1,000"},
+        "error": None,
+    }
+    for seed in (0, 1)
+}
+
+
+def test_a_row_has_the_narrowest_margin_of_its_claim():
+    assert ledger.rows(RUNS) == [
+        ledger.Row("x > 1", 2, 2, (0.4, 2, 1, "digits 1")),
+        ledger.Row("y > 1", 1, 2, (-1, 2, 1, "digits 1")),
+        ledger.Row("z", 2, 2, None),
+    ]
+    assert ledger.margin_text(ledger.rows(RUNS)[0]) == "40.0% (2 and 1; digits, seed 1)"
+
+
+def test_the_table_counts_what_failed():
+    table = ledger.summary({"01_one": RUNS, "02_two": {}})
+    assert "| {doc}`/notebooks/01_one` | 3 | 0 + 2 | 1 | -100.0% |" in table
+    assert "| {doc}`/notebooks/02_two` | – | none since its code changed |" in table
+    assert "| 3 | 2 runs | 1 of 6 |" in table
+
+
+def test_a_notebook_that_breaks_is_never_said_to_hold():
+    broken = {"claims": {"2 > 1": True}, "error": "ZeroDivisionError: division by zero"}
+    table = ledger.summary({"01_one": {"digits 0": broken}})
+    assert "| {doc}`/notebooks/01_one` | 1 | 0 + 1 | 1 | – |" in table
+
+
+@pytest.mark.parametrize(
+    "texts, shown",
+    [
+        (["0.5 nats", "1.5 nats", "1.2 nats"], "0.5 nats … 1.5 nats"),
+        (["1,000", "900"], "900 … 1,000"),
+        (["-2 (-3 to 1)", "−4 (−5 to 0)"], "−4 (−5 to 0) … -2 (-3 to 1)"),
+        (["always"] * 3, "always"),
+        (["free bits", "β = 0.5"], "2 different texts"),
+    ],
+)
+def test_the_range_of_a_number(texts, shown):
+    assert ledger.span(texts) == shown
+
+
+def test_a_notebook_whose_code_changed_has_no_rows(tmp_path, monkeypatch):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("assert 2 > 1")])
+    path = tmp_path / "notebooks" / "01_one.ipynb"
+    path.parent.mkdir()
+    nbformat.write(notebook, path)
+    monkeypatch.setattr(ledger, "ROOT", tmp_path)
+    monkeypatch.setattr(ledger, "STORED", tmp_path / "claims.json")
+    for code, runs in ((ledger.fingerprint(path), RUNS), ("another", {})):
+        stored = {"01_one": {"code": code, "runs": RUNS}}
+        (tmp_path / "claims.json").write_text(json.dumps(stored))
+        ledger.counted.cache_clear()
+        assert ledger.counted() == {"01_one": runs}
+    ledger.counted.cache_clear()
+
+
+def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
+    """A whole build of two pages: a chapter with one claim, and the page of the ledger."""
+    for folder in ("notebooks", "book", "benchmarks"):
+        (tmp_path / folder).mkdir()
+    cells = [
+        nbformat.v4.new_markdown_cell("# One"),
+        nbformat.v4.new_code_cell("x = 2"),
+        nbformat.v4.new_code_cell("assert x > 1  # surely"),
+    ]
+    path = tmp_path / "notebooks" / "01_one.ipynb"
+    metadata = {"language_info": {"name": "python", "pygments_lexer": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+    stored = {"01_one": {"code": ledger.fingerprint(path), "runs": RUNS}}
+    (tmp_path / "benchmarks" / "claims.json").write_text(json.dumps(stored))
+    faults = {"a page torn out": {"tried": 1_000, "passed": True}}
+    (tmp_path / "benchmarks" / "faults.json").write_text(json.dumps(faults))
+    page = "# Tested\n\n```{faults}\n```\n\n```{claims}\n```\n"
+    (tmp_path / "book" / "tested.md").write_text(page)
+    (tmp_path / "index.md").write_text(
+        "# All\n\n```{toctree}\nnotebooks/01_one\nbook/tested\n```\n"
+    )
+    (tmp_path / "conf.py").write_text(
+        "import pathlib, sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
+        "from tools import ledger\n"
+        "ledger.ROOT = pathlib.Path(__file__).parent\n"
+        "ledger.STORED = ledger.ROOT / 'benchmarks' / 'claims.json'\n"
+        "ledger.FAULTS = ledger.ROOT / 'benchmarks' / 'faults.json'\n"
+        "extensions = ['myst_nb', 'sphinx_design', 'tools.ledger']\n"
+        "nb_execution_mode = 'off'\n"
+    )
+    built = tmp_path / "built"
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", str(tmp_path), str(built)]
+    subprocess.run(command, check=True)
+    chapter = (built / "notebooks" / "01_one.html").read_text("utf8")
+    assert chapter.count('href="../book/tested.html#claim-01-1"') == 1
+    assert "0 + 2 seeds" in chapter
+    tested = (built / "book" / "tested.html").read_text("utf8")
+    for part in (
+        'id="claim-01-1"',
+        "held in 2 of 2; narrowest by 40.0%",
+        "held in 1 of 2",
+        "0.5 nats … 1.5 nats",
+        "<td><p>1,000</p></td>",
+        "passed each time",
+    ):
+        assert part in tested, part

@@ -1,0 +1,242 @@
+"""A Sphinx extension: shows the record of claims and faults, and names its rows in the chapters.
+
+The directives `{claims}` and `{faults}` are the tables of the page *How this book is tested*.
+In the chapters, code that asserts something ends with the rows of its assertions.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+
+import nbformat
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from tools.claims import DATA, ROOT, STORED, counting, fingerprint
+
+FAULTS = ROOT / "benchmarks" / "faults.json"
+PAGE = "book/tested"
+NUMBER = re.compile(r"[-−]?\d[\d,]*\.?\d*")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim of a chapter, over all runs."""
+
+    text: str
+    held: int
+    runs: int
+    # The narrowest: the difference of both sides as a share of the larger; both sides; the run.
+    margin: tuple[float, float, float, str] | None
+
+
+@cache
+def counted():
+    """Return what was counted of each notebook whose code is still the same: name -> runs."""
+    stored = json.loads(STORED.read_text("utf8"))
+    paths = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    return {
+        name: stored[name]["runs"] if stored.get(name, {}).get("code") == fingerprint(path) else {}
+        for name, path in paths.items()
+    }
+
+
+def rows(runs):
+    """Return a chapter's claims, in the order of its code."""
+    texts = {text: None for one in runs.values() for text in one["claims"]}
+    return [
+        Row(
+            text,
+            sum(one["claims"].get(text, False) for one in runs.values()),
+            len(runs),
+            min(
+                (
+                    (*one["margins"][text], name)
+                    for name, one in runs.items()
+                    if text in one.get("margins", {})
+                ),
+                default=None,
+            ),
+        )
+        for text in texts
+    ]
+
+
+def span(texts):
+    """Return the lowest and the highest of some texts with a number, or what else there is."""
+    if not texts:
+        return "–"
+    values = {}
+    for text in texts:
+        if number := NUMBER.search(text):
+            values[text] = float(number[0].replace(",", "").replace("−", "-"))
+    different = list(dict.fromkeys(texts))
+    if len(different) == 1:
+        return different[0]
+    if len(values) < len(different):
+        return f"{len(different)} different texts"
+    lowest, highest = min(values.values()), max(values.values())
+    return " … ".join(next(t for t in values if values[t] == end) for end in (lowest, highest))
+
+
+def stopped(runs):
+    """Return what ended runs before their last cell: each is a run in which nothing is certain."""
+    return [f"{name}: {one['error']}" for name, one in runs.items() if one["error"]]
+
+
+def key_of(name):
+    """Return the number of a notebook as addresses have it: 06b."""
+    return name.split("_")[0]
+
+
+def anchor(name, number):
+    return f"claim-{key_of(name)}-{number}"
+
+
+def title(name):
+    """Return the chapter's number and its heading."""
+    heading = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells[0].source
+    return f"{key_of(name).lstrip('0')}. {heading.splitlines()[0].lstrip('# ')}"
+
+
+def in_numbers(runs):
+    """Say on how many seeds of which data: `10 + 10` where there are two kinds."""
+    return " + ".join(str(sum(name.startswith(data) for name in runs)) for data in DATA)
+
+
+def margin_text(row):
+    """Say how near the row came to failing, or nothing."""
+    if row.margin is None:
+        return ""
+    margin, left, right, run = row.margin
+    data, seed = run.split()
+    return f"{margin:.1%} ({left:.4g} and {right:.4g}; {data}, seed {seed})"
+
+
+def summary(chapters):
+    """Return the table of all chapters, as MyST."""
+    lines = [
+        "| chapter | claims | seeds | failed | narrowest margin |",
+        "|---|---|---|---|---|",
+    ]
+    for name, runs in chapters.items():
+        found = rows(runs)
+        failed = sum(row.runs - row.held for row in found) + len(stopped(runs))
+        near = min((row.margin[0] for row in found if row.margin), default=None)
+        lines.append(
+            f"| {{doc}}`/notebooks/{name}` | {len(found)} | {in_numbers(runs)} | {failed} "
+            f"| {'–' if near is None else f'{near:.1%}'} |"
+            if runs
+            else f"| {{doc}}`/notebooks/{name}` | – | none since its code changed | – | – |"
+        )
+    every = [row for runs in chapters.values() for row in rows(runs)]
+    total, failed = sum(row.runs for row in every), sum(row.runs - row.held for row in every)
+    failed += sum(len(stopped(runs)) for runs in chapters.values())
+    runs = sum(len(runs) for runs in chapters.values())
+    lines.append(f"| **together** | {len(every)} | {runs:,} runs | {failed} of {total:,} | |")
+    return "\n".join(lines)
+
+
+class Claims(SphinxDirective):
+    """`{claims}`: the table of all chapters; and each row of each, folded."""
+
+    def run(self):
+        self.env.note_dependency(str(STORED))
+        chapters = counted()
+        made = self.parse_text_to_nodes(summary(chapters))
+        for name, runs in chapters.items():
+            if runs:
+                made += self.parse_text_to_nodes(
+                    f":::{{dropdown}} {title(name)}\n```{{claims-of}} {name}\n```\n:::"
+                )
+        return made
+
+
+class ClaimsOf(SphinxDirective):
+    """`{claims-of} NAME`: the rows of a chapter, and the range of each number in its sentences."""
+
+    required_arguments = 1
+
+    def run(self):
+        name = self.arguments[0]
+        runs = counted()[name]
+        listed = nodes.enumerated_list(enumtype="arabic", classes=["ledger"])
+        for number, row in enumerate(rows(runs), start=1):
+            said = f"held in {row.held} of {row.runs}"
+            if row.margin:
+                said += f"; narrowest by {margin_text(row)}"
+            item = nodes.list_item("", ids=[anchor(name, number)])
+            item += nodes.paragraph("", "", nodes.literal(row.text, row.text))
+            item += nodes.paragraph(said, said)
+            listed += item
+        ended = [nodes.paragraph(text, text) for text in stopped(runs)]
+        return [*ended, listed, *self._numbers(runs)]
+
+    def _numbers(self, runs):
+        keys = {key: None for one in runs.values() for key in one.get("glued", {})}
+        if not keys:
+            return []
+        lines = [
+            "The numbers of its sentences, lowest and highest:",
+            "",
+            "| key | " + " | ".join(DATA) + " |",
+            "|---" * (1 + len(DATA)) + "|",
+        ]
+        for key in keys:
+            spans = [
+                span([o["glued"][key] for n, o in runs.items() if n.startswith(data)])
+                for data in DATA
+            ]
+            lines.append(f"| `{key}` | " + " | ".join(plain(text) for text in spans) + " |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def plain(text):
+    """Return a text for a cell of a table, without what MyST would read as a mark."""
+    return re.sub(r"([|\\`*_$<>\[\]{}])", r"\\\1", text)
+
+
+class Faults(SphinxDirective):
+    """`{faults}`: what was tried in the last full run of the tests."""
+
+    def run(self):
+        self.env.note_dependency(str(FAULTS))
+        lines = ["| fault | tried | outcome |", "|---|---|---|"]
+        for fault, one in json.loads(FAULTS.read_text("utf8")).items():
+            outcome = "passed each time" if one["passed"] else "**failed**"
+            lines.append(f"| {fault} | {one['tried']:,} | {outcome} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def name_rows(app, doctree, docname):
+    """After code that asserts something, say in which rows of the ledger."""
+    name = docname.removeprefix("notebooks/")
+    if app.builder.format != "html" or name == docname:
+        return
+    runs = counted()[name]
+    numbers = {row.text: number for number, row in enumerate(rows(runs), start=1)}
+    for source in doctree.findall(nodes.container):
+        if source.get("nb_element") != "cell_code_source":
+            continue
+        _, texts = counting(source.astext())
+        found = sorted(numbers[text] for text in texts if text in numbers)
+        if found:
+            address = app.builder.get_relative_uri(docname, PAGE)
+            reference = nodes.reference(
+                "",
+                f"rows {found[0]} to {found[-1]}" if len(found) > 1 else f"row {found[0]}",
+                refuri=f"{address}#{anchor(name, found[0])}",
+                internal=True,
+            )
+            line = nodes.paragraph("", "Counted on other seeds: ", classes=["ledger-rows"])
+            line += [reference, nodes.Text(f" of the ledger, {in_numbers(runs)} seeds.")]
+            source += line
+
+
+def setup(app):
+    app.add_directive("claims", Claims)
+    app.add_directive("claims-of", ClaimsOf)
+    app.add_directive("faults", Faults)
+    app.connect("doctree-resolved", name_rows)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
