@@ -27,6 +27,11 @@ settings.register_profile("book", deadline=None, max_examples=50, derandomize=Tr
 settings.load_profile("book")
 
 
+def pytest_configure(config):
+    """Drop what TensorFlow wrote when it was imported; else pytest prints it at its end."""
+    config.pluginmanager.getplugin("capturemanager").read_global_capture()
+
+
 @pytest.fixture(autouse=True)
 def plain_surroundings(monkeypatch):
     """No settings of the caller's, no proxy in front of 127.0.0.1, no figure left open."""
@@ -36,6 +41,12 @@ def plain_surroundings(monkeypatch):
     yield
     if "matplotlib.pyplot" in sys.modules:  # the tests of the package alone do without
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def tried(record_property):
+    """Say how often a test tried a fault: `tried("killed while training", 20)`."""
+    return lambda fault, times: record_property("tried", [fault, times])
 
 
 # Sizes of networks that train within milliseconds.
