@@ -96,6 +96,19 @@ def test_a_build_prints_a_few_lines_and_the_rest_goes_to_a_log(notebook, tmp_pat
     assert ended.stderr.splitlines()[-1] == f"What the kernels wrote besides: {log}"
 
 
+@pytest.mark.parametrize("breaks", [False, True])
+def test_what_an_import_of_tensorflow_says_is_shown_only_if_it_fails(tmp_path, breaks):
+    says = "import os\nos.write(2, b'about the machine')\n" + "raise ImportError\n" * breaks
+    (tmp_path / "tensorflow.py").write_text(says)
+    code = f"import sys\nsys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\nimport tools.quiet\n"
+    code += "print('later', file=sys.stderr)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if breaks:
+        assert "about the machine" in ended.stderr and "ImportError" in ended.stderr
+    else:
+        assert ended.stderr == "later\n"
+
+
 # Two kernels that start at the same moment could pick the same free port.
 NO_PORTS = """
 import json
