@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages notebooks test test-oldest test-browser lab bench claims links pictures clean
+.PHONY: help book pages notebooks twice test test-oldest test-browser lab bench claims links pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -27,6 +27,7 @@ help:
 	@echo "make book         run every notebook and build the book in _build/html"
 	@echo "make pages        the same while writing: only notebooks that changed run again"
 	@echo "make notebooks    run the notebooks alone, or some: NOTEBOOKS=notebooks/01_theory.ipynb"
+	@echo "make twice        the same, with all cells of a notebook twice in one kernel"
 	@echo "make test         check the package, the repository and every notebook (kept for make pages)"
 	@echo "make test-oldest  check the package with the oldest versions it supports"
 	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
@@ -44,18 +45,25 @@ help:
 
 # The old pages go, so that every notebook runs and no page is left over; but not for a typing error.
 book: $(READY) .venv/.scripts
-	@$(BIN)/python -c "$$CHECK"
+	@$(check)
 	rm -rf _build .venv/fresh
 	$(call build,$(CURDIR)/.venv/fresh)
 
 # What is kept belongs to this package, these versions, this data and this seed.
 pages: $(READY) .venv/.scripts
-	@$(BIN)/python -c "$$CHECK"
+	@$(check)
 	$(call build,$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)))
 
 notebooks: $(READY)
-	@$(BIN)/python -c "$$CHECK"
+	@$(check)
 	$(BIN)/python -m tools.execute .venv/kept/$$( $(FINGERPRINT)) $(NOTEBOOKS)
+
+# As a reader does who runs all cells again.
+twice: $(READY)
+	@$(check)
+	rm -rf .venv/twice
+	$(BIN)/python -m tools.twice .venv/twice $(NOTEBOOKS)
+	$(BIN)/python -m tools.execute .venv/twice/kept .venv/twice/*.ipynb
 
 # Settings in another folder look for the extension from there.
 HERE := s|: tools\([,}]\)|: $(CURDIR)/tools\1|g
@@ -64,7 +72,8 @@ HERE := s|: tools\([,}]\)|: $(CURDIR)/tools\1|g
 define build
 	kept="$(1)" && $(BIN)/python -m tools.execute "$$kept" && \
 	sed "$(HERE); s|execute_notebooks: *force|execute_notebooks: cache\n  cache: $$kept|" _config.yml > .venv/pages.yml
-	$(BIN)/jupyter-book build . --config .venv/pages.yml --warningiserror --nitpick --keep-going
+	@echo "Building the pages: a minute or two. Only warnings are shown."
+	$(BIN)/jupyter-book build . --config .venv/pages.yml --quiet --warningiserror --nitpick --keep-going
 	@echo
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 endef
@@ -74,15 +83,16 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
-	@$(BIN)/python -c "$$CHECK"
+	@$(check)
 	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=3600 \
 	  -p tools.keep_notebooks --keep-notebooks .venv/kept/$$( $(FINGERPRINT)) \
 	  -p tools.record_faults --record-faults benchmarks/faults.json --durations 25 --doctest-modules notebooks tests vae_utils
 	@echo "Left out: the built book in a browser (make book test-browser)."
 
-# With one core for each of two workers, as in `make test`; without notebooks and the book.
+# With one core for each of two workers, as in `make test`; without notebooks and the book. What old
+# versions warn of is theirs.
 test-oldest: .venv-oldest/.ready
-	.venv-oldest/bin/python -m pytest -n $$(.venv-oldest/bin/python -m tools.cpu_share) --maxschedchunk=1 $(PACKAGE_TESTS)
+	.venv-oldest/bin/python -m pytest -n $$(.venv-oldest/bin/python -m tools.cpu_share) --maxschedchunk=1 -W default -W error::RuntimeWarning $(PACKAGE_TESTS)
 
 ALONE := tests_browser/test_live_alone.py
 
@@ -130,6 +140,7 @@ except ValueError as error:
     sys.exit(f"{error}")
 endef
 export CHECK
+check = $(BIN)/python -c "$$CHECK" 2> .venv/check.log || { cat .venv/check.log >&2; exit 1; }
 
 FINGERPRINT := { cat $$(find vae_utils -name '*.py' | sort) requirements.txt constraints.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
   | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'
@@ -155,8 +166,8 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 
 # The lower bounds of pyproject.toml on the oldest Python; nothing of requirements.txt.
 OLDEST_PYTHON := 3.11
-PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks claims execute exercises export figures numbers \
-  playground repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
+PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks claims execute exercises export figures ledger \
+  numbers order playground repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
 
 .venv-oldest/.ready: oldest.txt pyproject.toml
 	@echo "Installing oldest.txt into .venv-oldest: once, a minute or two."

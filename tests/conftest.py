@@ -27,6 +27,11 @@ settings.register_profile("book", deadline=None, max_examples=50, derandomize=Tr
 settings.load_profile("book")
 
 
+def pytest_configure(config):
+    """Drop what TensorFlow wrote when it was imported; else pytest prints it at its end."""
+    config.pluginmanager.getplugin("capturemanager").read_global_capture()
+
+
 @pytest.fixture(autouse=True)
 def plain_surroundings(monkeypatch):
     """No settings of the caller's, no proxy in front of 127.0.0.1, no figure left open."""

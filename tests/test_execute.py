@@ -69,6 +69,62 @@ def test_what_nbmake_has_run_does_not_run_again(notebook, tmp_path):
     assert text.text == "done\n" and "image/png" in figure.data
 
 
+TRAINS = """
+import os
+import tensorflow as tf
+tf.function(tf.square, jit_compile=True)(tf.ones(3))
+os.write(2, b"from the machine")
+"""
+
+
+def test_a_build_prints_a_few_lines_and_the_rest_goes_to_a_log(notebook, tmp_path):
+    kept = tmp_path / "kept"
+    command = [sys.executable, "-m", "tools.execute", kept]
+    good, bad = notebook("good", TRAINS), notebook("bad", "1 / 0")
+    ended = subprocess.run([*command, good], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0 and ended.stdout == ""
+    first, *bar = ended.stderr.splitlines()
+    log = tmp_path / "kept.log"
+    assert first == f"1 of 1 notebooks to run; their log: {log}"
+    assert any(line.startswith("good.ipynb: ") for line in bar) and len(bar) < 10
+    assert "from the machine" in log.read_text()
+
+    ended = subprocess.run([*command, good, bad], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "1 of 2 notebooks to run" in ended.stderr
+    assert f"{bad}:\n" in ended.stderr and "ZeroDivisionError" in ended.stderr
+    assert ended.stderr.splitlines()[-1] == f"What the kernels wrote besides: {log}"
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_what_an_import_of_tensorflow_says_is_shown_only_if_it_fails(tmp_path, breaks):
+    says = "import os\nos.write(2, b'about the machine')\n" + "raise ImportError\n" * breaks
+    (tmp_path / "tensorflow.py").write_text(says)
+    code = f"import sys\nsys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\nimport tools.quiet\n"
+    code += "print('later', file=sys.stderr)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if breaks:
+        assert "about the machine" in ended.stderr and "ImportError" in ended.stderr
+    else:
+        assert ended.stderr == "later\n"
+
+
+# Two kernels that start at the same moment could pick the same free port.
+NO_PORTS = """
+import json
+from ipykernel.connect import get_connection_info
+assert json.loads(get_connection_info())["transport"] == "ipc"
+"""
+
+
+def test_no_kernel_takes_the_port_of_another(notebook, tmp_path):
+    assert execute.execute([notebook("one", NO_PORTS)], tmp_path / "kept", timeout=60) == {}
+    command = [sys.executable, "-m", "pytest", "--nbmake", "-p", "tools.keep_notebooks"]
+    told = [*command, "--keep-notebooks", tmp_path / "kept", notebook("two", NO_PORTS)]
+    ended = subprocess.run(told, cwd=ROOT, capture_output=True, text=True)
+    assert "1 passed" in ended.stdout
+
+
 ENDLESS = "import os, time\nopen('{name}.pid', 'w').write(str(os.getpid()))\ntime.sleep(1000)"
 RUN = "from pathlib import Path; from tools.execute import main; main({paths}, {kept})"
 
@@ -106,18 +162,16 @@ def test_one_signal_ends_the_build_and_its_kernels(notebook, tmp_path, how):
 
 
 def test_workers_have_no_core_in_common(monkeypatch):
-    taken, waits = [], []
+    taken = []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 7, 5, 9}, raising=False)
     monkeypatch.setattr(
         os, "sched_setaffinity", lambda _, cores: taken.append(cores), raising=False
     )
-    monkeypatch.setattr(time, "sleep", waits.append)
     count = cpu_share.workers()
     assert count == 2
     for worker in range(count):
         cpu_share.keep_to_share(worker, count)
     assert taken == [[1, 5, 9], [3, 7]]
-    assert waits == [0, 1]
 
 
 def test_one_core_is_one_worker(monkeypatch):

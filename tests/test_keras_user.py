@@ -92,6 +92,11 @@ def test_bad_images_are_refused_in_any_form_and_nothing_is_lost(make_vae, bars, 
     assert int(vae.step) == 4
 
 
+# Keras warns at the end of every generator: there might have been more steps.
+ends = pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")
+
+
+@ends
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_good_images_train_alike_in_any_form(make_vae, bars, form):
     one, other = compiled(make_vae()), compiled(make_vae())
@@ -127,6 +132,7 @@ def test_bad_validation_data_are_refused_before_training(make_vae, bars):
     assert int(vae.step) == 0
 
 
+@ends
 @pytest.mark.parametrize("form", [as_dataset, as_generator, Batches])
 def test_bad_validation_data_are_refused_in_any_form(make_vae, bars, form):
     vae = compiled(make_vae())

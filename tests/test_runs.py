@@ -101,7 +101,7 @@ def test_numbers_that_own_networks_hold_as_constants_are_those_that_train():
         plain = mlp_encoder(params)
         mean, log_std = plain.outputs
         shift = keras.layers.Rescaling(1.0, offset=params.log_std_start)
-        return keras.Model(plain.inputs, [mean, shift(log_std)])
+        return keras.Model(plain.input, [mean, shift(log_std)])
 
     params = dataclasses.replace(TINY, log_std_start=-1.0)
     result = run((VAE, shifted, mlp_decoder), params=params)
@@ -114,7 +114,7 @@ def test_own_networks_may_start_at_fixed_values():
     def silent(params):
         plain = mlp_decoder(params)
         last = keras.layers.Dense(64, kernel_initializer="zeros")(plain.layers[-3].output)
-        return keras.Model(plain.inputs, keras.layers.Reshape((8, 8, 1))(last))
+        return keras.Model(plain.input, keras.layers.Reshape((8, 8, 1))(last))
 
     result = run((VAE, mlp_encoder, silent), steps=2, learning_rate=1e-6)
     np.testing.assert_allclose(result.vae.decode(np.ones((3, 2))), 0.5, atol=1e-3)

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from jupyter_cache.executors.utils import single_nb_execution
 from tqdm import tqdm
 
+from tools import kernels
 from tools.execute import ROOT, side_by_side
 
 DATA = ("mnist", "digits")
@@ -126,7 +126,7 @@ def run(path, dataset, seed, timeout):
     """
     os.environ.update(VAE_DATASET=dataset, VAE_SEED=str(seed))  # the kernel inherits both
     notebook, texts = counting_notebook(nbformat.read(path, 4))
-    result = single_nb_execution(notebook, str(path.parent), timeout, allow_errors=True)
+    result = kernels.run(notebook, path.parent, timeout, allow_errors=True)
     errors = [
         f"{output.ename}: {output.evalue}"
         for cell in notebook.cells
@@ -186,7 +186,7 @@ def main(count, paths):
         for data in DATA
         if f"{data} {FIRST_SEED + DISTANCE * number}" not in results[path.stem]["runs"]
     ]
-    with side_by_side() as pool:
+    with side_by_side(STORED.with_suffix(".log")) as pool:
         futures = {pool.submit(run, *one, timeout): one for one in missing}
         for future in tqdm(as_completed(futures), total=len(missing), unit="run"):
             path, data, seed = futures[future]

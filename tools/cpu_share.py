@@ -5,7 +5,6 @@ compete for the same cores take longer side by side than one after the other.
 """
 
 import os
-import time
 
 
 def workers():
@@ -17,8 +16,6 @@ def keep_to_share(worker, count):
     """Confine this process, and those that it starts from now on, to every `count`-th core."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[worker % count :: count])
-    # Two kernels that start at the same moment can pick the same free port; one of them then dies.
-    time.sleep(worker % count)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import psutil
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from jupyter_cache.executors.utils import single_nb_execution
 from tqdm import tqdm
 
+from tools import kernels
 from tools.cpu_share import keep_to_share, workers
 
 ROOT = Path(__file__).parent.parent
@@ -33,15 +33,15 @@ def notebooks():
     return sorted((ROOT / "notebooks").glob("*.ipynb"), reverse=True)
 
 
-def _start(numbers, count):
-    """Set up a worker; the kernels that it starts inherit its cores."""
+def _start(numbers, count, log):
+    """Set up a worker; the kernels that it starts inherit its cores and its log."""
+    kernels.write_errors_to(log)
     if count > 1:
         keep_to_share(numbers.get(), count)
 
 
 def _run(path, timeout):
-    notebook = nbformat.read(path, 4)
-    return single_nb_execution(notebook, str(path.parent), timeout, allow_errors=False)
+    return kernels.run(nbformat.read(path, 4), path.parent, timeout)
 
 
 @contextmanager
@@ -61,14 +61,16 @@ def _nothing_left_behind(pool):
 
 
 @contextmanager
-def side_by_side():
-    """Give a pool of workers, each with its own share of the cores."""
+def side_by_side(log):
+    """Give a pool of workers, each with its own share of the cores; they write to the log."""
+    Path(log).write_text("")
     count = workers()
     spawn = multiprocessing.get_context("spawn")
     numbers = spawn.Queue()
     for number in range(count):
         numbers.put(number)
-    with _nothing_left_behind(ProcessPoolExecutor(count, spawn, _start, (numbers, count))) as pool:
+    pool = ProcessPoolExecutor(count, spawn, _start, (numbers, count, log))
+    with _nothing_left_behind(pool):
         yield pool
 
 
@@ -86,6 +88,11 @@ def keep(cache, path, notebook, seconds):
     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
+def log_of(folder):
+    """Return the path of the log beside a folder of kept notebooks."""
+    return Path(f"{folder}.log")
+
+
 def execute(paths, folder, timeout):
     """Run the notebooks that the folder doesn't hold, and keep them there.
 
@@ -94,8 +101,10 @@ def execute(paths, folder, timeout):
     """
     cache = get_cache(folder)
     missing = [path for path in paths if not _is_kept(cache, path)]
+    log = log_of(folder)
+    print(f"{len(missing)} of {len(paths)} notebooks to run; their log: {log}", file=sys.stderr)
     failed = {}
-    with side_by_side() as pool:
+    with side_by_side(log) as pool:
         futures = {pool.submit(_run, path, timeout): path for path in missing}
         for future in tqdm(as_completed(futures), total=len(missing), unit="notebook"):
             path = futures[future]
@@ -105,7 +114,7 @@ def execute(paths, folder, timeout):
                 failed[path] = repr(error)
                 continue
             if result.err:
-                failed[path] = result.exc_string
+                failed[path] = str(result.err)
                 continue
             tqdm.write(f"{path.name}: {result.time:.0f} s", file=sys.stderr)
             keep(cache, path, result.nb, result.time)
@@ -123,6 +132,8 @@ def main(paths, folder):
         sys.exit("interrupted")
     for path, traceback in failures.items():
         print(f"{path}:\n{traceback}", file=sys.stderr)
+    if failures:
+        print(f"What the kernels wrote besides: {log_of(folder)}", file=sys.stderr)
     sys.exit(bool(failures))
 
 

@@ -6,13 +6,17 @@ passed where jupyter-book finds them, as `tools.execute` does.
 
 import os
 import time
+from functools import partial
 from unittest.mock import patch
 
+import nbmake.nb_run
 import nbmake.pytest_items
 from jupyter_cache import get_cache
+from nbclient import NotebookClient
 from nbmake.nb_run import NotebookRun
 
 from tools.execute import keep
+from tools.kernels import own_sockets
 
 
 def pytest_addoption(parser):
@@ -26,8 +30,9 @@ def pytest_configure(config):
         def execute(self):
             start = time.monotonic()
             # With a backend of the tests' own, the kernel would show no figures.
-            with patch.dict(os.environ):
+            with own_sockets() as config, patch.dict(os.environ):
                 os.environ.pop("MPLBACKEND", None)
+                nbmake.nb_run.NotebookClient = partial(NotebookClient, config=config)
                 result = super().execute()
             if result.error is None:
                 for cell in result.nb.cells:

@@ -3,7 +3,7 @@
 Nothing here changes what is computed. The objective is in `model.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -268,6 +268,9 @@ class CompiledModel(keras.Model):
                 shuffle = settings.pop("shuffle", True)
                 images = batches(images, batch_size, shuffle=shuffle, at_once=at_once)
                 settings["shuffle"], batch_size = False, None
+            elif isinstance(images, tf.data.Dataset | Iterator):
+                # They have their order; Keras would say that its default can't change it.
+                settings.setdefault("shuffle", False)
             return super().fit(images, None, batch_size, epochs, verbose, **settings)
 
     def evaluate(
