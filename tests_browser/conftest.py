@@ -1,17 +1,14 @@
 """The built book behind a local server, in a real browser that reaches no other host."""
 
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tools.browser import FLAGS, served
+from tools.browser import FLAGS, chromium, served
 
 PAGES = Path(__file__).parents[1] / "_build/html"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +25,7 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    found = chromium()
     if found is None:
         pytest.fail("no Chromium here; install Debian's `chromium`, or name one in CHROMIUM")
     with sync_playwright() as playwright:

@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 import time
+import urllib.parse
 from pathlib import Path
 
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
 from conftest import PAGES, load_all
 from playwright.sync_api import expect
 
@@ -314,6 +316,33 @@ def check_map(page, output, first, second):
     for slider, wanted in ((first, (middle - 1, 0)), (second, (0, 0))):
         click(page, slider, 0)
         assert output.shows(output.expected(*wanted))
+
+
+def linked(path):
+    """The ids of a page, and all addresses on it."""
+    soup = BeautifulSoup(path.read_text("utf8"), "html.parser")
+    links = [tag[name] for name in ("href", "src") for tag in soup.select(f"[{name}]")]
+    return {tag["id"] for tag in soup.select("[id]")}, links
+
+
+def test_every_link_within_the_book_leads_somewhere():
+    pages = {path.resolve(): linked(path) for path in PAGES.rglob("*.html")}
+    lost, count = [], 0
+    for page, (_, links) in pages.items():
+        if "_static" in page.parts:
+            continue
+        for link in links:
+            parts = urllib.parse.urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            count += 1
+            place = (page.parent / urllib.parse.unquote(parts.path)).resolve()
+            target = place if parts.path else page
+            # Settings of the live page, which another test tries.
+            part = "" if "=" in parts.fragment else urllib.parse.unquote(parts.fragment)
+            if not target.is_file() or part and part not in pages.get(target, (set(),))[0]:
+                lost.append(f"{page.relative_to(PAGES)}: {link}")
+    assert count > 2000 and lost == []
 
 
 def test_no_file_names_a_folder_of_the_machine_that_built_it():
