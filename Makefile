@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages notebooks twice test test-oldest test-browser lab bench claims links pictures clean
+.PHONY: help book pages pdf zip notebooks twice test test-oldest test-browser lab bench claims links pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -26,6 +26,8 @@ endif
 help:
 	@echo "make book         run every notebook and build the book in _build/html"
 	@echo "make pages        the same while writing: only notebooks that changed run again"
+	@echo "make pdf          print what make book built as _build/posterior-collapse.pdf (needs Chromium)"
+	@echo "make zip          pack what make book built as _build/posterior-collapse-html.zip"
 	@echo "make notebooks    run the notebooks alone, or some: NOTEBOOKS=notebooks/01_theory.ipynb"
 	@echo "make twice        the same, with all cells of a notebook twice in one kernel"
 	@echo "make test         check the package, the repository and every notebook (kept for make pages)"
@@ -53,6 +55,13 @@ book: $(READY) .venv/.scripts
 pages: $(READY) .venv/.scripts
 	@$(check)
 	$(call build,$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)))
+
+# All chapters on paper; and all pages for a reader without a network.
+pdf: $(READY)
+	$(BIN)/python -m tools.pdf _build/html _build/posterior-collapse.pdf
+
+zip: $(READY)
+	$(BIN)/python -m tools.zipped _build/html _build/posterior-collapse-html.zip
 
 notebooks: $(READY)
 	@$(check)
@@ -166,8 +175,8 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 
 # The lower bounds of pyproject.toml on the oldest Python; nothing of requirements.txt.
 OLDEST_PYTHON := 3.11
-PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks claims execute exercises export figures ledger \
-  numbers order playground repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
+PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks claims execute exercises export figures \
+  late_sliders ledger numbers order pdf pictures playground quick_pages repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
 
 .venv-oldest/.ready: oldest.txt pyproject.toml
 	@echo "Installing oldest.txt into .venv-oldest: once, a minute or two."

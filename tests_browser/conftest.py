@@ -1,31 +1,31 @@
 """The built book behind a local server, in a real browser that reaches no other host."""
 
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tools.browser import FLAGS, served
+from tools.browser import FLAGS, chromium, served
 
 PAGES = Path(__file__).parents[1] / "_build/html"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @pytest.fixture(scope="session")
-def address():
-    """Where the built book is served."""
+def address(tmp_path_factory):
+    """Where the built book is served: below other folders, as on a site with more than a book."""
     if not (PAGES / "index.html").exists():
         pytest.fail(f"there is no book in {PAGES}; `make book` builds it")
-    with served(PAGES) as address:
-        yield address
+    site = tmp_path_factory.mktemp("site")
+    (site / "some").mkdir()
+    (site / "some/where").symlink_to(PAGES)
+    with served(site) as address:
+        yield f"{address}/some/where"
 
 
 @pytest.fixture(scope="session")
 def browser():
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    found = chromium()
     if found is None:
         pytest.fail("no Chromium here; install Debian's `chromium`, or name one in CHROMIUM")
     with sync_playwright() as playwright:
@@ -43,22 +43,35 @@ class Visit:
     wrong: list = field(default_factory=list)
 
 
+def load_all(page):
+    """Have a page fetch what waits until a reader is near: its sliders, and every picture."""
+    if page.locator(".still").count():
+        page.locator(".still").first.locator("..").scroll_into_view_if_needed()
+        page.locator(".widget-hslider").first.wait_for()
+    page.evaluate(
+        """Promise.all([...document.images].map((image) => {
+          image.loading = "eager";
+          return image.decode();
+        }))"""
+    )
+
+
 @pytest.fixture
 def visit(browser, address):
-    """Opens a page of the book, at a width of so many pixels."""
+    """Opens a page of the book, in a window of so many pixels."""
     contexts = []
 
-    def open_page(name, width=1280, fragment=""):
-        context = browser.new_context(viewport={"width": width, "height": 900})
+    def open_page(name, width=1280, fragment="", height=900):
+        context = browser.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
         page = context.new_page()
         seen = Visit(page, address)
 
         def only_here(route):
-            if route.request.url.startswith(address):
+            if route.request.url.startswith(f"{address}/"):
                 route.continue_()
             else:
-                seen.wrong.append(f"asked another host: {route.request.url}")
+                seen.wrong.append(f"asked for what is not the book's: {route.request.url}")
                 route.abort()
 
         def note(kind, what):

@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 import time
+import urllib.parse
 from pathlib import Path
 
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from conftest import PAGES
+from bs4 import BeautifulSoup
+from conftest import PAGES, load_all
 from playwright.sync_api import expect
 
 ROOT = PAGES.parents[1]
@@ -35,7 +37,6 @@ def outputs(page):
     """Of each output with widgets: its place on the page, and the id of its outermost model."""
     scripts = page.locator('script[type="application/vnd.jupyter.widget-view+json"]')
     models = [json.loads(text)["model_id"] for text in scripts.all_text_contents()]
-    page.locator(".jupyter-widgets").first.wait_for()
     return [(scripts.nth(i).locator(".."), model) for i, model in enumerate(models)]
 
 
@@ -117,21 +118,87 @@ async () => {
 """
 
 
-@pytest.mark.parametrize("name", toc_files())
-@pytest.mark.parametrize("width", [380, 1280])
-def test_nothing_fails_and_nothing_is_too_wide(visit, name, width):
-    seen = visit(name, width)
-    if seen.page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count():
-        seen.page.locator(".widget-hslider").first.wait_for()
-    assert seen.wrong == []
-    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
-    assert seen.page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
-    assert seen.page.evaluate(CUT_FORMULAS) == []
+# Words outside the window, or of a box that hides them: at 200 %, nothing may be cut.
+CUT_WORDS = """
+() => {
+  const cut = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text; (text = texts.nextNode()); ) {
+    const parent = text.parentElement;
+    if (!text.data.trim() || !parent.checkVisibility({ visibilityProperty: true })) continue;
+    if (parent.closest("mjx-assistive-mml, script, style, option")) continue;
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    for (const word of range.getClientRects()) {
+      for (let box = parent; box; box = box.parentElement) {
+        const { overflowX, overflowY, position } = getComputedStyle(box);
+        const edge = box.getBoundingClientRect();
+        if (edge.width <= 1 || edge.height <= 1) break; // for screen readers alone
+        const hides = (overflow) => ["hidden", "clip"].includes(overflow);
+        const scrolls = (overflow) => ["auto", "scroll"].includes(overflow);
+        if (
+          (hides(overflowX) && (word.right > edge.right + 2 || word.left < edge.left - 2)) ||
+          (hides(overflowY) && (word.bottom > edge.bottom + 4 || word.top < edge.top - 4))
+        ) {
+          cut.push(text.data.trim());
+        }
+        if (scrolls(overflowX) || scrolls(overflowY) || position === "fixed") break;
+        if (box === document.body && word.right > innerWidth + 1) cut.push(text.data.trim());
+      }
+    }
+  }
+  return [...new Set(cut)];
+}
+"""
+# On a phone; at 200 % in a window of 1280 by 1024 pixels; and in such a window.
+WINDOWS = [(380, 900), (640, 512), (1280, 1024)]
 
 
 @pytest.mark.parametrize("name", [*toc_files(), "genindex", "search"])
-def test_axe_finds_nothing(visit, name):
+@pytest.mark.parametrize(("width", "height"), WINDOWS)
+def test_nothing_fails_and_nothing_is_too_wide_or_cut(visit, name, width, height):
+    seen = visit(name, width, height=height)
+    load_all(seen.page)
+    assert seen.wrong == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+    assert seen.page.evaluate(CUT_FORMULAS) == []
+    assert seen.page.evaluate(CUT_WORDS) == []
+
+
+# What takes the focus, and then has no outline that was not there before.
+UNSEEN_FOCUS = """
+() => {
+  const outlined = (style) =>
+    style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0 &&
+    !/, 0\\)|transparent/.test(style.outlineColor);
+  const look = (element) => {
+    const style = getComputedStyle(element);
+    return [outlined(style), style.boxShadow];
+  };
+  const can = "a[href], button, input, select, textarea, summary, [tabindex], iframe";
+  const seen = [...document.querySelectorAll(can)].filter(
+    (element) => element.tabIndex >= 0 && element.checkVisibility({ visibilityProperty: true }),
+  );
+  const unseen = [];
+  for (const element of seen) {
+    document.activeElement.blur();
+    const [, shadow] = look(element);
+    element.focus({ preventScroll: true, focusVisible: true });
+    if (document.activeElement !== element) continue;
+    const [outline, after] = look(element);
+    if (!outline && (after === "none" || after === shadow)) unseen.push(element.outerHTML);
+  }
+  document.activeElement.blur();
+  return [seen.length, [...new Set(unseen.map((html) => html.slice(0, 120)))]];
+}
+"""
+
+
+@pytest.mark.parametrize("name", [*toc_files(), "genindex", "search"])
+def test_axe_finds_nothing_and_the_focus_is_seen(visit, name):
     page = visit(name).page
+    load_all(page)
+    page.keyboard.press("Tab")  # the reader of these outlines has a keyboard
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         expect(page.locator("html")).to_have_attribute("data-theme", scheme)
@@ -140,6 +207,8 @@ def test_axe_finds_nothing(visit, name):
         rules = {"label-content-name-mismatch": {"enabled": True}}
         found = Axe().run(page, options={"rules": rules})
         assert found.violations_count == 0, found.generate_report()
+        count, unseen = page.evaluate(UNSEEN_FOCUS)
+        assert count > 20 and unseen == []
 
 
 @pytest.mark.parametrize("name", [name for name in toc_files() if name.startswith("notebooks/")])
@@ -147,7 +216,8 @@ def test_a_chapter_weighs_at_most_four_megabytes(visit, name):
     page = visit(name).page
     pictures = page.evaluate("[...document.images].map(i => i.src)")
     files = {PAGES / "_images" / p.split("/_images/")[1] for p in pictures if "/_images/" in p}
-    weight = (PAGES / f"{name}.html").stat().st_size + sum(f.stat().st_size for f in files)
+    files |= {PAGES / f"{name}.html", *PAGES.glob(f"{name}.sliders.js")}
+    weight = sum(file.stat().st_size for file in files)
     assert weight < 4 * MEGABYTE, f"{weight / MEGABYTE:.1f} MB"
 
 
@@ -169,6 +239,7 @@ WITHOUT_SLIDERS = {"notebooks/07b_one_rule", "notebooks/08_remedies", "notebooks
 @pytest.mark.parametrize("width", [380, 1280])
 def test_every_slider_shows_its_picture(visit, name, width):
     seen = visit(name, width)
+    load_all(seen.page)
     state = widget_state(seen.page)
     assert len(outputs(seen.page)) == sliders_in(name) > 0
     for place, model in outputs(seen.page):
@@ -241,6 +312,33 @@ def check_map(page, output, first, second):
     for slider, wanted in ((first, (middle - 1, 0)), (second, (0, 0))):
         click(page, slider, 0)
         assert output.shows(output.expected(*wanted))
+
+
+def linked(path):
+    """The ids of a page, and all addresses on it."""
+    soup = BeautifulSoup(path.read_text("utf8"), "html.parser")
+    links = [tag[name] for name in ("href", "src") for tag in soup.select(f"[{name}]")]
+    return {tag["id"] for tag in soup.select("[id]")}, links
+
+
+def test_every_link_within_the_book_leads_somewhere():
+    pages = {path.resolve(): linked(path) for path in PAGES.rglob("*.html")}
+    lost, count = [], 0
+    for page, (_, links) in pages.items():
+        if "_static" in page.parts:
+            continue
+        for link in links:
+            parts = urllib.parse.urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            count += 1
+            place = (page.parent / urllib.parse.unquote(parts.path)).resolve()
+            target = place if parts.path else page
+            # Settings of the live page, which another test tries.
+            part = "" if "=" in parts.fragment else urllib.parse.unquote(parts.fragment)
+            if not target.is_file() or part and part not in pages.get(target, (set(),))[0]:
+                lost.append(f"{page.relative_to(PAGES)}: {link}")
+    assert count > 2000 and lost == []
 
 
 def test_no_file_names_a_folder_of_the_machine_that_built_it():

@@ -2,6 +2,8 @@
 
 import functools
 import http.server
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,14 @@ FLAGS = (
     "--disable-background-networking",
     "--no-first-run",
 )
+
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def chromium() -> str | None:
+    """Return the path of the browser that CHROMIUM names, or of one that is found; else None."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -5,23 +5,20 @@
 It needs the built book, and Chromium.
 """
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tools.browser import FLAGS, served
+from tools.browser import FLAGS, chromium, served
 
 PAGES = Path(__file__).parents[1] / "_build/html"
 
 
 def main(folder: Path) -> None:
     """Write both into a folder."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright, served(PAGES) as address:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
         # For the README: the first page, after its two models have trained.
         page.goto(f"{address}/book/intro.html")

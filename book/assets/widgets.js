@@ -59,4 +59,27 @@ function nameAll() {
   });
 }
 
+// The scripts and pictures of sliders are most of a page's weight (see `tools/late_sliders.py`).
+function fetchSliders() {
+  const late = document.getElementById("late-scripts").content.querySelectorAll("script");
+  late.forEach((script) => {
+    const copy = document.importNode(script);
+    copy.async = false; // one after the other
+    document.head.append(copy);
+  });
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const near = new IntersectionObserver(
+    (seen) => {
+      if (seen.some((one) => one.isIntersecting)) {
+        near.disconnect();
+        fetchSliders();
+      }
+    },
+    { rootMargin: "1000px" },
+  );
+  document.querySelectorAll(".still").forEach((still) => near.observe(still));
+});
+
 new MutationObserver(nameAll).observe(document, { childList: true, subtree: true });

@@ -1,0 +1,57 @@
+"""The whole book on paper: every chapter where the contents say, and links that lead somewhere."""
+
+import re
+import subprocess
+import sys
+
+import pypdf
+import pytest
+from bs4 import BeautifulSoup
+from conftest import PAGES
+
+from tools import toc
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory):
+    file = tmp_path_factory.mktemp("paper") / "book.pdf"
+    command = [sys.executable, "-m", "tools.pdf", str(PAGES), str(file)]
+    subprocess.run(command, cwd=toc.ROOT, check=True, timeout=1200)
+    return pypdf.PdfReader(file)
+
+
+def words(text):
+    return re.sub(r"\W+", "", text)
+
+
+def test_the_outline_names_each_page_and_the_contents_their_sheets(paper):
+    titles = []
+    for name in toc.pages():
+        heading = BeautifulSoup((PAGES / f"{name}.html").read_text("utf8"), "html.parser").h1
+        heading.select_one(".headerlink").decompose()
+        titles.append(heading.get_text())
+    entries = [entry for entry in paper.outline if not isinstance(entry, list)]
+    assert [words(entry.title) for entry in entries] == [*map(words, ["Contents", *titles])]
+    sheets = [paper.get_destination_page_number(entry) for entry in entries]
+    assert sheets == sorted(set(sheets))
+    contents = words(paper.pages[sheets[0]].extract_text())
+    for title, sheet in zip(titles, sheets[1:]):
+        assert f"{words(title)}{sheet + 1}" in contents
+        assert words(title) in words(paper.pages[sheet].extract_text())
+
+
+def test_links_within_the_book_stay_on_paper(paper):
+    annotations = [one.get_object() for page in paper.pages for one in page.get("/Annots") or ()]
+    inside = [str(one["/Dest"]) for one in annotations if "/Dest" in one]
+    outside = [str(one["/A"]["/URI"]) for one in annotations if "/A" in one]
+    assert len(inside) > 300 and set(inside) <= set(paper.named_destinations)
+    assert all(address.startswith("https://") for address in outside)
+    assert any(address.startswith(toc.published()) for address in outside)
+
+
+def test_formulas_and_pictures_are_on_it(paper):
+    text = "".join(page.extract_text() for page in paper.pages)
+    assert r"\mathbb" not in text and r"\frac" not in text
+    count = sum(len(page.images) for page in paper.pages)
+    built = {*PAGES.glob("_images/*.png"), *PAGES.glob("_images/*.webp")}
+    assert count >= len(built) > 20

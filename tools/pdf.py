@@ -1,0 +1,182 @@
+"""Print the built book: `python -m tools.pdf FOLDER FILE`, of the folder of its pages.
+
+All pages become one, so that links between them lead from sheet to sheet, and Chromium prints it.
+A sheet can't be clicked: sliders show where they start, solutions are open, and so is the code
+of solutions and of the package. Code that only draws a figure stays in its fold, and off the paper.
+"""
+
+import posixpath
+import re
+import sys
+from pathlib import Path
+
+import pypdf
+import yaml
+from bs4 import BeautifulSoup, Tag
+from playwright.sync_api import sync_playwright
+
+from tools.browser import FLAGS, chromium, served
+from tools.toc import ROOT, pages, published
+
+# What is pressed, run or pointed at.
+OFF_PAPER = "script:not([type^='math']), .headerlink, button, .tag_hide-input > details.hide"
+STYLE = """
+@page { size: A4; margin: 20mm 20mm 22mm }
+html, body { background: #fff; font-size: 10.5pt }
+.bd-content { display: block }
+.bd-article { padding: 0 }
+.chapter { break-before: page }
+.title { padding-top: 35% }
+.title .name { font-size: 30pt; font-weight: 600; margin-bottom: 1rem }
+.contents a { color: inherit; text-decoration: none }
+.contents li { display: flex; justify-content: space-between; list-style: none }
+.contents .section { padding-left: 1.5em }
+"""
+FOOTER = """
+<div style="font: 8pt sans-serif; text-align: center; width: 100%"><span class="pageNumber"></span>
+</div>"""
+
+
+def in_one(sources: dict[str, str], title: str, author: str, address: str) -> str:
+    """Return one page of all pages: name, such as `book/intro`, -> HTML, in their order.
+
+    Args:
+        sources: the pages as they were built.
+        title: of the book.
+        author: of the book.
+        address: where it is published, for what the paper can't show.
+    """
+    soups = {name: BeautifulSoup(source, "html.parser") for name, source in sources.items()}
+    chapters = [_chapter(name, soup, sources, address) for name, soup in soups.items()]
+    contents = "".join(
+        f'<li><a href="#{chapter["id"]}">{_heading(chapter)}</a> <span class="page"></span></li>'
+        for chapter in chapters
+    )
+    maths = next((found for soup in soups.values() if (found := _maths(soup))), "")
+    body = "\n".join(map(str, chapters))
+    return f"""<!DOCTYPE html>
+<html lang="en" data-theme="light" data-content_root="">
+<head><meta charset="utf-8"><title>{title}</title>
+<link rel="stylesheet" href="_static/all.css"><link rel="stylesheet" href="_static/live.css">
+<style>{STYLE}</style>{maths}</head>
+<body><main class="bd-content"><article class="bd-article">
+<div class="title"><p class="name">{title}</p><p>{author}</p>
+<p>The book whose sliders move: <a href="{address}">{address}</a></p></div>
+<section class="chapter contents" id="contents"><h1>Contents</h1><ul>{contents}</ul></section>
+{body}
+</article></main></body></html>"""
+
+
+def _heading(chapter):
+    return chapter.h1.get_text().strip()
+
+
+def _maths(soup):
+    """Return the scripts that typeset formulas, as a page below the top has them."""
+    own = soup.find("script", src=re.compile("tex-mml-chtml"))
+    set_up = soup.find("script", string=re.compile(r"window\.MathJax ="))
+    if own is None:
+        return ""
+    own["src"] = own["src"].removeprefix("../")
+    return f"{set_up or ''}{own}"
+
+
+def _chapter(name: str, soup: BeautifulSoup, sources: dict[str, str], address: str) -> Tag:
+    article = soup.find("article")
+    assert isinstance(article, Tag), name
+    article.name, article.attrs = "section", {"class": "chapter", "id": _id(name)}
+    for tag in article.select(OFF_PAPER):
+        tag.decompose()
+    for fold in article.select("details"):
+        fold["open"] = ""
+    for hide in article.select("summary .expanded"):
+        hide.decompose()
+    for tag in article.select("[id]"):
+        if tag is not article:
+            tag["id"] = _id(name, tag["id"])
+    for tag in article.select("[src]"):
+        tag["src"] = _place(name, tag["src"])
+    for image in article.select("img[loading]"):
+        del image["loading"]
+    for style in article.select("style"):
+        style.string = (style.string or "").replace("url(../", "url(")
+    for link in article.select("a[href]"):
+        link["href"] = _target(name, link["href"], sources, address)
+    for live in article.select("[data-live-vae], .still"):
+        live.append(_where(soup, f"{address}{name}.html"))
+    return article
+
+
+def _id(name, part=""):
+    return f"{name.replace('/', '-')}--{part}" if part else name.replace("/", "-")
+
+
+def _place(name, link):
+    """Return the path, from the top of the book, of what a page links to."""
+    if re.match(r"\w+:", link):
+        return link
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
+
+
+def _target(name, link, sources, address):
+    """Return where a link of a page leads: within the paper if it can."""
+    if re.match(r"\w+:", link):
+        return link
+    path, _, part = link.partition("#")
+    place = _place(name, path) if path else f"{name}.html"
+    page = place.removesuffix(".html")
+    if page in sources:
+        return f"#{_id(page, part)}"
+    return f"{address}{place}{'#' if part else ''}{part}"
+
+
+def _where(soup, address):
+    """Say where the page is on which this moves."""
+    words = soup.new_tag("p", attrs={"class": "on-paper"})
+    link = soup.new_tag("a", href=address)
+    link.string = address
+    words.extend(["It moves on the page itself: ", link])
+    return words
+
+
+def sheets(file: Path) -> list[int]:
+    """Return the sheet, counted from 1, on which each entry of the outline's top starts."""
+    reader = pypdf.PdfReader(file)
+    entries = [entry for entry in reader.outline if not isinstance(entry, list)]
+    return [(reader.get_destination_page_number(entry) or 0) + 1 for entry in entries]
+
+
+# The first entry is that of the contents themselves.
+NUMBER = """sheets => document.querySelectorAll(".contents .page").forEach(
+  (place, i) => { place.textContent = sheets[i + 1]; })"""
+
+
+def main(folder: Path, file: Path) -> None:
+    """Print the pages of a folder: twice, as the first time tells the numbers for the contents."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
+    sources = {name: (folder / f"{name}.html").read_text("utf8") for name in pages()}
+    whole = in_one(sources, config["title"], config["author"], published())
+    with sync_playwright() as playwright, served(folder) as address:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        page = browser.new_page(color_scheme="light")
+        page.set_default_timeout(600_000)
+        page.route(f"{address}/whole.html", lambda route: route.fulfill(body=whole))
+        page.goto(f"{address}/whole.html")
+        page.evaluate("window.MathJax?.startup.promise")
+        for _ in range(2):
+            page.pdf(
+                path=file,
+                prefer_css_page_size=True,
+                print_background=True,
+                display_header_footer=True,
+                header_template="<span></span>",
+                footer_template=FOOTER,
+                tagged=True,
+                outline=True,
+            )
+            page.evaluate(NUMBER, sheets(file))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
