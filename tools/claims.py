@@ -225,6 +225,13 @@ def table(results):
     return "\n\n".join(sections) + "\n"
 
 
+def write(path, text):
+    """Write a file as a whole, so that a run that is killed leaves no half-written one."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, "utf8")
+    new.replace(path)
+
+
 def main(count, paths):
     """Run what is missing, and keep each result as it comes."""
     results = json.loads(STORED.read_text("utf8")) if STORED.exists() else {}
@@ -249,11 +256,10 @@ def main(count, paths):
                 tqdm.write(f"{path.stem}, {data}, seed {seed}: {error!r}", file=sys.stderr)
                 continue
             tqdm.write(f"{path.stem}, {data}, seed {seed}: {in_words(one)}")
-            # Replaced as a whole, so that a run that is killed leaves no half-written record.
-            new = STORED.with_suffix(".new")
-            new.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
-            new.replace(STORED)
-            PAGE.write_text(table(results), "utf8")
+            write(STORED, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+            write(PAGE, table(results))
+    # Also if nothing was missing: the last call may have been killed before its page was written.
+    write(PAGE, table(results))
 
 
 if __name__ == "__main__":
