@@ -126,6 +126,10 @@ def test_results_are_kept_until_the_code_changes(tmp_path, monkeypatch):
     assert "1 claims, 1 seeds of mnist, 1 seeds of digits. All of them" in claims.PAGE.read_text()
     claims.main(2, [path])
     assert len(json.loads((tmp_path / "claims.json").read_text())["01_one"]["runs"]) == 4
+    page = claims.PAGE.read_text()
+    claims.PAGE.write_text(page[:20])  # killed before it was whole
+    claims.main(2, [path])
+    assert claims.PAGE.read_text() == page
     nbformat.write(notebook_of("assert False"), path)
     claims.main(1, [path])
     kept = json.loads((tmp_path / "claims.json").read_text())

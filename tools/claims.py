@@ -246,6 +246,7 @@ def main(count, paths):
         for data in DATA
         if f"{data} {FIRST_SEED + DISTANCE * number}" not in results[path.stem]["runs"]
     ]
+    lost = 0
     with side_by_side() as pool:
         futures = {pool.submit(run, *one, timeout): one for one in missing}
         for future in tqdm(as_completed(futures), total=len(missing), unit="run"):
@@ -254,12 +255,15 @@ def main(count, paths):
                 one = results[path.stem]["runs"][f"{data} {seed}"] = future.result()
             except Exception as error:  # for instance, a kernel ran out of memory: not the claims
                 tqdm.write(f"{path.stem}, {data}, seed {seed}: {error!r}", file=sys.stderr)
+                lost += 1
                 continue
             tqdm.write(f"{path.stem}, {data}, seed {seed}: {in_words(one)}")
             write(STORED, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
             write(PAGE, table(results))
     # Also if nothing was missing: the last call may have been killed before its page was written.
     write(PAGE, table(results))
+    if lost:
+        sys.exit(f"{lost} of {len(missing)} runs broke off; the next call takes them up again")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def _start(numbers, count):
 
 def _end_with_the_parent():
     """End this worker when its parent is killed; it would go on, and its kernel with it."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)
 
 
