@@ -96,7 +96,8 @@ test: $(READY)
 	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=3600 \
 	  -p tools.keep_notebooks --keep-notebooks .venv/kept/$$( $(FINGERPRINT)) \
 	  -p tools.record_faults --record-faults benchmarks/faults.json --durations 25 --doctest-modules notebooks tests vae_utils
-	@echo "Left out: the built book in a browser (make book test-browser)."
+	@echo "Left out: the built book in a browser (make book test-browser);"
+	@echo "and, unless make bench has installed JAX, the script benchmarks/burda.py."
 
 # With one core for each of two workers, as in `make test`; without notebooks and the book. What old
 # versions warn of is theirs.
@@ -175,8 +176,8 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 
 # The lower bounds of pyproject.toml on the oldest Python; nothing of requirements.txt.
 OLDEST_PYTHON := 3.11
-PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks claims execute exercises export figures \
-  late_sliders ledger numbers order pdf pictures playground quick_pages repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
+PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks burda claims execute exercises export figures \
+  killed_tools late_sliders ledger numbers order pdf pictures playground quick_pages repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
 
 .venv-oldest/.ready: oldest.txt pyproject.toml
 	@echo "Installing oldest.txt into .venv-oldest: once, a minute or two."

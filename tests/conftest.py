@@ -1,5 +1,6 @@
 """What several test files need: tiny images, a tiny model, and surroundings without surprises."""
 
+import hashlib
 import os
 import sys
 
@@ -19,6 +20,7 @@ import keras
 import numpy as np
 import pytest
 from hypothesis import settings
+from small_mnist import SMALL, Server, write
 
 from vae_utils import VAE, Gaussian, Params, data, mlp_decoder, mlp_encoder
 
@@ -98,6 +100,50 @@ def make_vae(tiny):
 def digits():
     """The embedded default, loaded once."""
     return data.load_images("digits")
+
+
+@pytest.fixture
+def small_world(request, monkeypatch, tmp_path):
+    """The small arrays count as MNIST, the cache is an empty folder, and no network is there."""
+    if "real_checksums" not in request.fixturenames:
+        sums = {name: hashlib.sha256(a.tobytes()).hexdigest() for name, a in SMALL.items()}
+        monkeypatch.setattr(data, "MNIST_SHA256", sums)
+    (tmp_path / "home").mkdir()
+    # Keras reads the variable when it is imported, and remembers what it said.
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "home"))
+    monkeypatch.setattr(data, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
+    # Few copies of each digit: what is tested doesn't need more.
+    monkeypatch.setattr(data, "TRAIN_COPIES", 2)
+    monkeypatch.setattr(data, "TEST_COPIES", 1)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """The folder of Keras' downloads in the small world."""
+    return tmp_path / "home" / "datasets"
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """A function that makes a content the one to download."""
+    servers = []
+
+    def start(content, **settings):
+        servers.append(Server(content, **settings))
+        monkeypatch.setattr(data, "MNIST_URL", servers[-1].url)
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def good_content(tmp_path):
+    """The bytes of a good `mnist.npz`."""
+    return (write(tmp_path / "to serve") / "mnist.npz").read_bytes()
 
 
 def a_record(moments, pictures=8, side=8, seed=0):

@@ -1,7 +1,5 @@
-"""Images in: from every source, and never from a damaged file."""
+"""Images in, from every source. (From damaged ones: test_damaged_data.py.)"""
 
-import hashlib
-import http.server
 import socket
 import threading
 import time
@@ -10,63 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from small_mnist import assert_is_small_mnist, write
 
 from tools.pace import slowness
 from vae_utils import data, load_images
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-RNG = np.random.default_rng(0)
-# As little as MNIST can be, with the shapes and types of the real one.
-SMALL = {
-    "x_train": RNG.integers(0, 256, (30, 28, 28)).astype("uint8"),
-    "y_train": RNG.integers(0, 10, 30).astype("uint8"),
-    "x_test": RNG.integers(0, 256, (10, 28, 28)).astype("uint8"),
-    "y_test": RNG.integers(0, 10, 10).astype("uint8"),
-}
-
-
-def write(folder, **changes):
-    """`mnist.npz` in a folder, with the small arrays or with some of them changed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: a for name, a in {**SMALL, **changes}.items() if a is not None}
-    np.savez_compressed(folder / "mnist.npz", **arrays)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def small_world(request, monkeypatch, tmp_path):
-    """The small arrays count as MNIST, the cache is an empty folder, and no network is there."""
-    if "real_checksums" not in request.fixturenames:
-        sums = {name: hashlib.sha256(a.tobytes()).hexdigest() for name, a in SMALL.items()}
-        monkeypatch.setattr(data, "MNIST_SHA256", sums)
-    (tmp_path / "home").mkdir()
-    # Keras reads the variable when it is imported, and remembers what it said.
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "home"))
-    monkeypatch.setattr(data, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
-    # Few copies of each digit: what is tested doesn't need more.
-    monkeypatch.setattr(data, "TRAIN_COPIES", 2)
-    monkeypatch.setattr(data, "TEST_COPIES", 1)
+pytestmark = pytest.mark.usefixtures("small_world")
 
 
 @pytest.fixture
 def real_checksums():
     """Leave the checksums as they are."""
-
-
-@pytest.fixture
-def cache(tmp_path):
-    return tmp_path / "home" / "datasets"
-
-
-def assert_is_small_mnist(images):
-    assert images.name == "mnist"
-    np.testing.assert_allclose(images.train[..., 0] * 255, SMALL["x_train"], atol=1e-4)
-    np.testing.assert_allclose(images.test[..., 0] * 255, SMALL["x_test"], atol=1e-4)
-    np.testing.assert_array_equal(images.train_labels, SMALL["y_train"])
-    np.testing.assert_array_equal(images.test_labels, SMALL["y_test"])
-    assert images.train.dtype == images.test.dtype == np.float32
-    assert images.train_labels.dtype.kind == images.test_labels.dtype.kind == "i"
 
 
 # ---- a folder of the user's ----------------------------------------------------
@@ -117,63 +70,6 @@ def test_the_checksums_are_those_of_the_real_arrays(real_checksums):
         assert images.train.std() == pytest.approx(0.3081, abs=1e-4)
 
 
-# ---- damaged files -------------------------------------------------------------
-
-
-def flip_a_byte(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def one_pixel_off(path):
-    images = SMALL["x_train"].copy()
-    images[3, 4, 5] ^= 1
-    write(path.parent, x_train=images)
-
-
-DAMAGES = {
-    "a byte flipped": flip_a_byte,
-    "truncated": truncate,
-    "empty": lambda path: path.write_bytes(b""),
-    "a web page": lambda path: path.write_bytes(b"<html>please log in</html>"),
-    "one pixel off": one_pixel_off,
-    "an array missing": lambda path: write(path.parent, y_test=None),
-    "labels exchanged": lambda path: write(path.parent, y_train=SMALL["y_train"][::-1]),
-    "another type": lambda path: write(path.parent, x_train=SMALL["x_train"].astype("float32")),
-    "same bytes, another shape": lambda path: write(
-        path.parent, x_train=SMALL["x_train"].reshape(30, 784)
-    ),
-    "pickled": lambda path: write(path.parent, y_test=SMALL["y_test"].astype(object)),
-}
-damaged = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-
-
-@damaged
-def test_a_damaged_file_in_a_named_folder_is_an_error_that_names_it(tmp_path, damage):
-    path = write(tmp_path / "mine") / "mnist.npz"
-    damage(path)
-    for source in ("auto", "mnist"):
-        with pytest.raises(ValueError, match="is damaged") as caught:
-            load_images(source, path.parent)
-        assert str(path) in str(caught.value)
-        assert "folder must be" in str(caught.value)
-
-
-@damaged
-def test_a_damaged_file_in_the_cache_is_passed_over_with_the_reason(cache, capsys, damage):
-    damage(write(cache) / "mnist.npz")
-    images = load_images()
-    assert images.name == "digits"
-    (line,) = capsys.readouterr().out.splitlines()
-    assert "$KERAS_HOME/datasets/mnist.npz is damaged" in line
-    assert "network" in line
-
-
 @pytest.mark.parametrize("source", ["auto", "mnist"])
 def test_a_folder_without_the_file_is_an_error(tmp_path, source):
     with pytest.raises(ValueError, match="there is no .*mnist.npz"):
@@ -188,60 +84,6 @@ def test_a_file_of_something_else_is_refused_by_the_real_checksums(tmp_path, rea
 # ---- the cache and the network -------------------------------------------------
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Sends one content on 127.0.0.1, and counts what was asked for."""
-
-    daemon_threads = True
-
-    def __init__(self, content, hang_on_get=False):
-        self.content, self.hang_on_get, self.asked = content, hang_on_get, []
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/mnist.npz"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_HEAD(self):
-        self.server.asked.append(self.command)
-        self.send_response(200 if self.server.content else 404)
-        self.send_header("Content-Length", str(len(self.server.content or b"")))
-        self.end_headers()
-
-    def do_GET(self):
-        self.do_HEAD()
-        if self.server.hang_on_get:
-            time.sleep(20)
-        else:
-            self.wfile.write(self.server.content)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    """A function that makes a content the one to download."""
-    servers = []
-
-    def start(content, **settings):
-        servers.append(Server(content, **settings))
-        monkeypatch.setattr(data, "MNIST_URL", servers[-1].url)
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture
-def good_content(tmp_path):
-    return (write(tmp_path / "to serve") / "mnist.npz").read_bytes()
-
-
 def test_mnist_is_downloaded_once_and_then_comes_from_the_cache(serve, good_content, cache, capsys):
     server = serve(good_content)
     images = load_images()
@@ -254,23 +96,6 @@ def test_mnist_is_downloaded_once_and_then_comes_from_the_cache(serve, good_cont
     assert again.origin == "from the Keras cache"
     assert server.asked.count("GET") == 1
     assert "Data: mnist" in capsys.readouterr().out
-
-
-def test_a_damaged_cache_is_replaced_by_a_good_download(serve, good_content, cache):
-    truncate(write(cache) / "mnist.npz")
-    serve(good_content)
-    assert load_images().origin == "downloaded"
-    assert (cache / "mnist.npz").read_bytes() == good_content
-
-
-@pytest.mark.parametrize("content", ["truncated", "web page"])
-def test_a_damaged_download_is_not_used_and_not_kept(serve, good_content, cache, capsys, content):
-    serve(good_content[:500] if content == "truncated" else b"<html>please log in</html>")
-    assert load_images().name == "digits"
-    assert not (cache / "mnist.npz").exists()
-    assert "is damaged" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="MNIST was not found.*is damaged.*VAE_DATA_DIR"):
-        load_images("mnist")
 
 
 def test_a_file_that_is_not_on_the_server_is_done_without(serve, capsys):
@@ -306,16 +131,6 @@ def test_a_server_that_never_answers_is_not_waited_for(monkeypatch, silent_port,
     assert load_images().name == "digits"
     assert time.monotonic() - start < limit
     assert "the network does not answer" in capsys.readouterr().out
-
-
-def test_a_download_that_never_starts_is_not_waited_for(serve, good_content):
-    """As behind a proxy that answers by itself, while the server is out of reach."""
-    serve(good_content, hang_on_get=True)
-    loaded = []
-    thread = threading.Thread(target=lambda: loaded.append(load_images()), daemon=True)
-    thread.start()
-    thread.join(12)
-    assert loaded and loaded[0].name == "digits"
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")

@@ -129,7 +129,7 @@ ENDLESS = "import os, time\nopen('{name}.pid', 'w').write(str(os.getpid()))\ntim
 RUN = "from pathlib import Path; from tools.execute import main; main({paths}, {kept})"
 
 
-@pytest.mark.parametrize("how", ["Ctrl+C", "SIGTERM"])
+@pytest.mark.parametrize("how", ["Ctrl+C", "SIGTERM", "SIGKILL"])
 def test_one_signal_ends_the_build_and_its_kernels(notebook, tmp_path, how):
     paths = [str(notebook(name, ENDLESS.format(name=name))) for name in "abc"]
     code = RUN.format(paths=f"[Path(p) for p in {paths}]", kept=f"Path({str(tmp_path / 'kept')!r})")
@@ -149,7 +149,7 @@ def test_one_signal_ends_the_build_and_its_kernels(notebook, tmp_path, how):
         if how == "Ctrl+C":  # as a terminal does
             os.killpg(run.pid, signal.SIGINT)
         else:
-            run.terminate()
+            run.send_signal(signal.Signals[how])
         # What hangs, hangs for good; what is slow comes to its end.
         assert run.wait(120) != 0
         _, alive = psutil.wait_procs(processes, timeout=120)

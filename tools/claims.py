@@ -186,6 +186,7 @@ def main(count, paths):
         for data in DATA
         if f"{data} {FIRST_SEED + DISTANCE * number}" not in results[path.stem]["runs"]
     ]
+    lost = 0
     with side_by_side(STORED.with_suffix(".log")) as pool:
         futures = {pool.submit(run, *one, timeout): one for one in missing}
         for future in tqdm(as_completed(futures), total=len(missing), unit="run"):
@@ -194,12 +195,15 @@ def main(count, paths):
                 one = results[path.stem]["runs"][f"{data} {seed}"] = future.result()
             except Exception as error:  # for instance, a kernel ran out of memory: not the claims
                 tqdm.write(f"{path.stem}, {data}, seed {seed}: {error!r}", file=sys.stderr)
+                lost += 1
                 continue
             tqdm.write(f"{path.stem}, {data}, seed {seed}: {in_words(one)}")
             # Replaced as a whole, so that a run that is killed leaves no half-written record.
             new = STORED.with_suffix(".new")
             new.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
             new.replace(STORED)
+    if lost:
+        sys.exit(f"{lost} of {len(missing)} runs broke off; the next call takes them up again")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ one of two cores idle half the time.
 """
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,8 +38,17 @@ def notebooks():
 def _start(numbers, count, log):
     """Set up a worker; the kernels that it starts inherit its cores and its log."""
     kernels.write_errors_to(log)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     if count > 1:
         keep_to_share(numbers.get(), count)
+
+
+def _end_with_the_parent():
+    """End this worker when its parent is killed; it would go on, and its kernel with it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _run(path, timeout):

@@ -168,6 +168,11 @@ def _in_words(path):
     return f"{path}"
 
 
+def _reason(error):
+    """Return what went wrong, without the file's name, which may be one of this machine alone."""
+    return getattr(error, "strerror", None) or error
+
+
 def _from_cache():
     return _read_mnist(_keras_home() / "datasets" / "mnist.npz")
 
@@ -183,7 +188,7 @@ def _from_network():
             "mnist.npz", MNIST_URL, cache_dir=_keras_home(), force_download=True
         )
     except Exception as error:  # get_file raises plain Exception
-        raise _Unavailable(f"the download failed ({error})") from None
+        raise _Unavailable(f"the download failed ({_reason(error)})") from None
     finally:
         socket.setdefaulttimeout(waited_for)
     try:
@@ -213,14 +218,19 @@ def _answers(url):
 
 def _read_mnist(path):
     """Return the four arrays of an `mnist.npz`, if each of them is what it should be."""
-    if not path.is_file():
-        raise _Unavailable(f"there is no {_in_words(path)}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        if not path.exists():
+            raise _Unavailable(f"there is no {_in_words(path)}")
+        if not path.is_file():
+            raise _Unavailable(f"{_in_words(path)} is not a file")
+        file = path.open("rb")
+    except OSError as error:  # such as a folder that may not be looked into
+        raise _Unavailable(f"{_in_words(path)} can't be read ({_reason(error)})") from None
+    try:
+        with file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: np.ascontiguousarray(archive[name]) for name in MNIST_SHA256}
     except Exception as error:  # a damaged zip fails in many ways
-        reason = getattr(error, "strerror", None) or error  # without the file's name again
-        raise _Unavailable(f"{_in_words(path)} is damaged ({reason})") from None
+        raise _Unavailable(f"{_in_words(path)} is damaged ({_reason(error)})") from None
     for name, wanted in MNIST_SHA256.items():
         dimensions = 3 if name.startswith("x") else 1
         if arrays[name].dtype != np.uint8 or arrays[name].ndim != dimensions:
