@@ -37,7 +37,10 @@ def killed_again_and_again(work, folder, times, start, files):
     """
     arguments = [work.__module__, work.__name__, str(folder), str(times), str(start), str(files)]
     ended = subprocess.run(
-        [sys.executable, __file__, *arguments], cwd=HERE.parent, capture_output=True, text=True
+        [sys.executable, __file__, *arguments],
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+        capture_output=True,
+        text=True,
     )
     assert ended.returncode == 0, ended.stderr[-4000:]
     killed, *folders = json.loads(ended.stdout.splitlines()[-1])

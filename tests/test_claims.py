@@ -54,8 +54,6 @@ def test_a_notebook_that_takes_too_long_has_no_claim_that_held(counted):
     result = counted("assert 2 > 1", "import time\ntime.sleep(60)", timeout=3)
     assert "timed out" in result["error"]
     assert result["claims"] == {"2 > 1": False}
-    page = claims.table({"01_one": {"runs": {"digits 0": result}}})
-    assert "| `2 > 1` | 0 of 0 | 0 of 1 |" in page and "All of them" not in page
 
 
 def test_assertions_of_numpy_are_claims_too(counted):

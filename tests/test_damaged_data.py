@@ -35,10 +35,15 @@ def another_data_set(path):
     write(path.parent, **{name: rng.permuted(array) for name, array in SMALL.items()})
 
 
+def one_array_alone(path):
+    with path.open("wb") as file:
+        np.save(file, SMALL["x_train"])
+
+
 DAMAGES = {
     "empty": lambda path: path.write_bytes(b""),
     "a web page": lambda path: path.write_bytes(b"<html>please log in</html>"),
-    "one array alone": lambda path: np.save(path.open("wb"), SMALL["x_train"]),
+    "one array alone": one_array_alone,
     "one pixel off": one_pixel_off,
     "another data set": another_data_set,
     "an array missing": lambda path: write(path.parent, y_test=None),
