@@ -30,6 +30,7 @@ SIZES = {
     "decoder": (LATENT, UNITS, UNITS, 784),
 }
 RATE, EPSILON, BETAS = 1e-3, 1e-4, (0.9, 0.999)
+KEEP_EVERY = 30  # seconds between two checkpoints
 
 
 def start(key, pixel_means):
@@ -212,7 +213,7 @@ def main():
         state["count"].block_until_ready()
         done += 1
         seconds += time.perf_counter() - before
-        if time.perf_counter() - said > 30 or done == options.epochs:
+        if time.perf_counter() - said > KEEP_EVERY or done == options.epochs:
             said = time.perf_counter()
             keep()
             print(f"epoch {done:,}, {seconds:,.0f} s", flush=True)

@@ -1,10 +1,6 @@
-"""Sweeps: on this machine, on a cluster, interrupted and continued."""
+"""Sweeps: on this machine, on a cluster, interrupted and continued. (Killed: test_killed.py.)"""
 
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import distributed
 import joblib
@@ -89,38 +85,6 @@ def test_a_relative_folder_is_one_of_the_caller(tmp_path, monkeypatch):
     results = tiny_sweep("kept", **one_run)
     monkeypatch.setattr(sweeps, "train", None)
     assert_same(tiny_sweep(tmp_path / "kept", **one_run), results)
-
-
-KILLED = """
-import sys
-sys.path.insert(0, {tests!r})
-from test_sweeps import tiny_sweep
-if __name__ == "__main__":
-    tiny_sweep({folder!r}, over={{"kl_weight": [1.0], "seed": list(range(500))}})
-"""
-
-
-def test_a_killed_sweep_has_its_finished_runs_on_disk(tmp_path, monkeypatch):
-    folder = tmp_path / "kept"
-    script = KILLED.format(tests=str(Path(__file__).parent), folder=str(folder))
-    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.time() + 120
-        while len(list(folder.glob("*.run"))) < 3:
-            assert process.poll() is None and time.time() < deadline
-            time.sleep(0.05)
-    finally:
-        process.kill()
-        process.wait()
-    trained = []
-
-    def counted(*args, **settings):
-        trained.append(settings["seed"])
-        return train(*args, **settings)
-
-    monkeypatch.setattr(sweeps, "train", counted)
-    tiny_sweep(folder, over={"kl_weight": [1.0], "seed": [0, 1, 2, 1_000]})
-    assert trained == [1_000]
 
 
 def test_processes_give_what_one_gives(tmp_path):

@@ -1,8 +1,8 @@
 """Variational autoencoders and posterior collapse, measured.
 
 The modules read in this order: params, data, densities, likelihoods, networks, schedules,
-sampling, inputs, batches, compiled, model, context, recording, diagnostics, linear, recogniser,
-remedies, programs, runs, together, sweeps.
+sampling, inputs, batches, compiled, model, context, recording, backup, diagnostics, linear,
+recogniser, remedies, programs, runs, together, sweeps.
 What needs a notebook is in `vae_utils.notebook`, which this page does not import.
 """
 
@@ -15,6 +15,7 @@ if keras.backend.backend() != "tensorflow":
     )
 
 from vae_utils import schedules
+from vae_utils.backup import BackupAndRestore
 from vae_utils.context import ContextVAE
 from vae_utils.data import Images, binarised, halved, load_images
 from vae_utils.diagnostics import (
@@ -48,6 +49,7 @@ __version__ = "0.2.0.dev0"
 
 __all__ = [
     "VAE",
+    "BackupAndRestore",
     "Bernoulli",
     "ContextVAE",
     "Gaussian",

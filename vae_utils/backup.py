@@ -1,0 +1,71 @@
+"""A callback that backs a training up, so that it continues wherever it was killed."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import keras
+
+
+class BackupAndRestore(keras.callbacks.Callback):
+    """Back a training up after each epoch. The same `fit` again, in a new process, continues it.
+
+    As Keras' callback of this name, but there is no moment at which a kill does harm. Keras
+    overwrites two files, the weights and the number of the epoch: a process that dies while it
+    writes one of them leaves a backup that can't be read, and between the two one whose last epoch
+    is trained twice. Here the backup is one file, which gets its name when it is whole.
+
+    If the seeds and all arguments are the same, training ends as if it had never been killed, to
+    the last bit, with `shuffle=False` or a dataset whose epochs are alike. (Otherwise the order
+    of the images starts anew, as in Keras.) After the last epoch the backup is deleted.
+
+    Args:
+        backup_dir: a folder for this training alone.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from vae_utils import VAE, mlp_decoder, mlp_encoder
+        >>> images = np.random.default_rng(0).uniform(size=(64, 28, 28, 1))
+        >>> vae = VAE(mlp_encoder(), mlp_decoder())
+        >>> vae.compile(optimizer="adam")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     backup = BackupAndRestore(f"{folder}/backup")
+        ...     history = vae.fit(images, epochs=2, verbose=0, callbacks=[backup])
+        >>> history.epoch
+        [0, 1]
+    """
+
+    def __init__(self, backup_dir: str | Path) -> None:
+        super().__init__()
+        self.backup_dir = Path(backup_dir)
+        self._unfinished = self.backup_dir / "unfinished.weights.h5"
+
+    def _backups(self):
+        """Return the whole backups: number of epochs -> file. After a kill there may be two."""
+        files = self.backup_dir.glob("*.weights.h5")
+        named = {path: re.fullmatch(r"epoch-(\d+)\.weights\.h5", path.name) for path in files}
+        return {int(name[1]): path for path, name in named.items() if name}
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        backups = self._backups()
+        if backups:
+            epochs = max(backups)
+            self.model.load_weights(backups[epochs])
+            self.model._initial_epoch = epochs
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.backup_dir.mkdir(parents=True, exist_ok=True)
+        self.model.save_weights(self._unfinished, overwrite=True)
+        newest = self.backup_dir / f"epoch-{epoch + 1}.weights.h5"
+        self._unfinished.replace(newest)
+        for path in set(self._backups().values()) - {newest}:
+            path.unlink()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        for path in [self._unfinished, *self._backups().values()]:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it isn't there, or holds other files
+            self.backup_dir.rmdir()
+        # Keras would begin the next `fit` of this model at that epoch, too.
+        self.model._initial_epoch = None
