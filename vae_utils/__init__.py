@@ -1,8 +1,8 @@
 """Variational autoencoders and posterior collapse, measured.
 
 The modules read in this order: params, data, densities, likelihoods, networks, schedules,
-sampling, inputs, batches, compiled, model, context, recording, diagnostics, linear, recogniser,
-remedies, programs, runs, together, sweeps.
+sampling, inputs, batches, compiled, model, context, divergence, recording, diagnostics, linear,
+recogniser, remedies, programs, runs, together, sweeps.
 What needs a notebook is in `vae_utils.notebook`, which this page does not import.
 """
 
@@ -29,6 +29,7 @@ from vae_utils.diagnostics import (
     plateau,
     summary,
 )
+from vae_utils.divergence import StopOnNaN
 from vae_utils.likelihoods import Bernoulli, Gaussian, Likelihood
 from vae_utils.model import VAE
 from vae_utils.networks import (
@@ -57,6 +58,7 @@ __all__ = [
     "ProgressBar",
     "Recorder",
     "Run",
+    "StopOnNaN",
     "SweepResult",
     "active_units",
     "binarised",

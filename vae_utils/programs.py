@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from vae_utils import networks, schedules
+from vae_utils.compiled import state
 from vae_utils.context import ContextVAE
 from vae_utils.data import Images
 from vae_utils.likelihoods import Likelihood
@@ -205,8 +206,3 @@ def copy_state(source: VAE, target: VAE) -> None:
     """Copy weights, learning rate, optimizer, gate and noise: all that a run starts from."""
     for old, new in zip(state(target), state(source), strict=True):
         old.assign(new)
-
-
-def state(vae: VAE) -> list[keras.Variable]:
-    """List all that a training starts from: the model's variables, and its optimizers'."""
-    return sum((optimizer.variables for optimizer in vae.list_optimizers()), list(vae.variables))

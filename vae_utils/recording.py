@@ -16,7 +16,7 @@ class Recorder(keras.callbacks.Callback):
     """Record a fixed batch of test images every few steps of training.
 
     `record` is a dict of arrays whose first axis is the moment of a look. It holds all looks of
-    the latest `fit`, even an interrupted one:
+    the latest `fit`, even an interrupted one, and none at a model that diverged:
 
     - `step` and `kl_weight`;
     - `kl_per_unit` (moments, latent_size), nats, averaged over the images;
@@ -82,15 +82,31 @@ class Recorder(keras.callbacks.Callback):
         self._look()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._forget_what_was_taken_back()
         # Several steps may have passed since the last look, or none.
-        last, now = self._moments[-1]["step"], int(self.model.step)
-        if now // self.every > last // self.every:
+        if int(self.model.step) // self.every > self._last // self.every:
             self._look()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self._forget_what_was_taken_back()
+
+    def _forget_what_was_taken_back(self):
+        """Drop the looks at later steps than the model's, which `StopOnNaN` takes back."""
+        now = int(self.model.step)
+        self._moments = [look for look in self._moments if look["step"] <= now]
 
     def _look(self):
         vae = self.model
+        self._last = int(vae.step)
         mean, std = vae.encode(self.images)
-        pixels = vae.decode(np.concatenate([mean + std * self._noise, self._codes]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            codes = np.concatenate([mean + std * self._noise, self._codes])
+        # A model that diverged has nothing to show.
+        if not np.isfinite(codes).all():
+            return
+        pixels = vae.decode(codes)
+        if not np.isfinite(pixels).all():
+            return
         reconstructions = pixels[: len(mean)]
         kl = ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std)))
         self._moments.append(
