@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages notebooks test test-oldest test-browser lab bench claims links pictures clean
+.PHONY: help book pages notebooks test fuzz test-oldest test-browser lab bench claims links pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -28,6 +28,7 @@ help:
 	@echo "make pages        the same while writing: only notebooks that changed run again"
 	@echo "make notebooks    run the notebooks alone, or some: NOTEBOOKS=notebooks/01_theory.ipynb"
 	@echo "make test         check the package, the repository and every notebook (kept for make pages)"
+	@echo "make fuzz         random and bad input to every public function, much more than make test"
 	@echo "make test-oldest  check the package with the oldest versions it supports"
 	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
@@ -78,6 +79,10 @@ test: $(READY)
 	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=3600 \
 	  -p tools.keep_notebooks --keep-notebooks .venv/kept/$$( $(FINGERPRINT)) --durations 25 --doctest-modules notebooks tests vae_utils
 	@echo "Left out: the built book in a browser (make book test-browser)."
+
+# Other cases each time; those of `make test` are the same each time.
+fuzz: $(READY)
+	FUZZ=1 $(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 tests/test_fuzz.py
 
 # With one core for each of two workers, as in `make test`; without notebooks and the book.
 test-oldest: .venv-oldest/.ready

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from vae_utils.checks import check_images, check_whole
+from vae_utils.checks import LARGEST_CODE, check_callable, check_images, check_whole
 from vae_utils.densities import kl_to_standard_normal
 
 
@@ -62,6 +62,7 @@ class Recorder(keras.callbacks.Callback):
         self.images = check_images(images)
         self.every = check_whole(every, 1, "every")
         self.pictures = check_whole(pictures, 0, "pictures")
+        check_callable(on_look, "on_look")
         self._on_look = on_look
         self._moments: list[dict[str, Any]] = []
 
@@ -102,7 +103,7 @@ class Recorder(keras.callbacks.Callback):
         with np.errstate(over="ignore", invalid="ignore"):
             codes = np.concatenate([mean + std * self._noise, self._codes])
         # A model that diverged has nothing to show.
-        if not np.isfinite(codes).all():
+        if not (np.abs(codes) <= LARGEST_CODE).all():
             return
         pixels = vae.decode(codes)
         if not np.isfinite(pixels).all():
@@ -151,7 +152,7 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, steps: int, description: str = "training") -> None:
         super().__init__()
         self.steps = check_whole(steps, 1, "steps")
-        self.description = description
+        self.description = f"{description}"
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._first = int(self.model.step)

@@ -111,6 +111,10 @@ def train(
     )
     if callbacks is None:
         callbacks = [ProgressBar(steps, f"{name_of(architecture)}, seed {seed}")]
+    if not isinstance(callbacks, Sequence) or not all(
+        isinstance(callback, keras.callbacks.Callback) for callback in callbacks
+    ):
+        raise ValueError(f"callbacks must be a list of Keras callbacks, or None; got {callbacks!r}")
     recorders = [callback for callback in callbacks if isinstance(callback, Recorder)]
     if not recorders and watch:
         recorders = [Recorder(images.test[:watch], every)]

@@ -5,7 +5,7 @@ operations. With a row for each seed in front of every weight, ten models take t
 one. Under Adam, which moves each number by itself, they remain ten independent models.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 import keras
@@ -184,6 +184,8 @@ def train_seeds(
         [0, 1, 2]
     """
     check_whole(steps, 1, "steps")
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds must be a list of whole numbers; got {seeds!r}")
     seeds = [check_whole(seed, 0, "each of seeds") for seed in seeds]
     if not seeds:
         raise ValueError("seeds must hold at least one whole number; got none")
