@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages pdf zip notebooks twice test test-oldest test-browser lab bench claims links pictures clean
+.PHONY: help book pages pdf zip notebooks twice test fuzz test-oldest test-browser lab bench claims links pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -31,6 +31,7 @@ help:
 	@echo "make notebooks    run the notebooks alone, or some: NOTEBOOKS=notebooks/01_theory.ipynb"
 	@echo "make twice        the same, with all cells of a notebook twice in one kernel"
 	@echo "make test         check the package, the repository and every notebook (kept for make pages)"
+	@echo "make fuzz         random and bad input to every public function, much more than make test"
 	@echo "make test-oldest  check the package with the oldest versions it supports"
 	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
@@ -98,6 +99,10 @@ test: $(READY)
 	  -p tools.record_faults --record-faults benchmarks/faults.json --durations 25 --doctest-modules notebooks tests vae_utils
 	@echo "Left out: the built book in a browser (make book test-browser);"
 	@echo "and, unless make bench has installed JAX, the script benchmarks/burda.py."
+
+# Other cases each time; those of `make test` are the same each time.
+fuzz: $(READY)
+	FUZZ=1 $(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 tests/test_fuzz.py
 
 # With one core for each of two workers, as in `make test`; without notebooks and the book. What old
 # versions warn of is theirs.

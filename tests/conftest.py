@@ -30,6 +30,8 @@ collect_ignore = [] if importlib.util.find_spec("jax") else ["test_burda.py"]
 
 # TensorFlow is slow the first time it meets a shape, and the machine may be busy.
 settings.register_profile("book", deadline=None, max_examples=50, derandomize=True)
+# What `make fuzz` asks for: other cases each time, and none that takes a minute.
+settings.register_profile("fuzz", deadline=60_000, derandomize=False)
 settings.load_profile("book")
 
 

@@ -1,8 +1,8 @@
 """Variational autoencoders and posterior collapse, measured.
 
 The modules read in this order: params, data, densities, likelihoods, networks, schedules,
-sampling, inputs, batches, compiled, model, context, recording, backup, diagnostics, linear,
-recogniser, remedies, programs, runs, together, sweeps.
+sampling, inputs, batches, compiled, model, context, divergence, recording, backup, diagnostics,
+linear, recogniser, remedies, programs, runs, together, sweeps.
 What needs a notebook is in `vae_utils.notebook`, which this page does not import.
 """
 
@@ -30,6 +30,7 @@ from vae_utils.diagnostics import (
     plateau,
     summary,
 )
+from vae_utils.divergence import StopOnNaN
 from vae_utils.likelihoods import Bernoulli, Gaussian, Likelihood
 from vae_utils.model import VAE
 from vae_utils.networks import (
@@ -59,6 +60,7 @@ __all__ = [
     "ProgressBar",
     "Recorder",
     "Run",
+    "StopOnNaN",
     "SweepResult",
     "active_units",
     "binarised",

@@ -10,6 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
+# Beyond it, what a decoder makes of a code is no longer sure to fit into float32.
+LARGEST_CODE = 1e18
+
+LARGEST_FLOAT = float(np.finfo("float32").max)
+
 # Of whole numbers in place of floats.
 FLOATS_HINT = (
     "Whole numbers from 0 to 255 become floats in [0, 1] by images / 255, in a dataset by "
@@ -31,12 +36,12 @@ def check_images(
         ValueError: on a wrong shape, dtype or range, on no image, or on NaN.
     """
     refuse_split(images, name)
-    images = np.asarray(images)
+    images = as_array(images, name)
     fits = images.ndim == 4 and (image_shape is None or images.shape[1:] == tuple(image_shape))
     if not fits:
         raise ValueError(wrong_shape(images.shape, image_shape, name))
-    if len(images) == 0:
-        raise ValueError(f"{name} must hold at least one image; got none")
+    if images.size == 0:
+        raise ValueError(f"{name} must hold at least one image; got none, of shape {images.shape}")
     if not np.issubdtype(images.dtype, np.floating):
         raise ValueError(f"{name} must be floats in [0, 1]; got {images.dtype}. {FLOATS_HINT}")
     low, high = float(images.min()), float(images.max())
@@ -82,6 +87,39 @@ def _shape_hint(shape, image_shape, name):
     return ""
 
 
+def as_array(values: Any, name: str) -> np.ndarray:
+    """Return `values` as an array, or raise a ValueError if they have no common shape."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError):
+        kind = type(values).__name__
+        raise ValueError(
+            f"{name} must be one array, with rows of one length; got a {kind}"
+        ) from None
+
+
+def as_numbers(values: Any, name: str, dtype: str | None = None) -> np.ndarray:
+    """Return `values` as an array of finite numbers, of this dtype if there is one.
+
+    Raises:
+        ValueError: on anything but numbers, and on NaN, infinity or what the dtype can't hold.
+    """
+    array = as_array(values, name)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of numbers; got {array.dtype}")
+    with np.errstate(over="ignore"):
+        array = array.astype(dtype or array.dtype, copy=False)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite; got NaN or infinity")
+    return array
+
+
+def check_finite(results: Any, name: str) -> None:
+    """Raise a ValueError if results overflowed, which came from finite numbers called `name`."""
+    if not all(np.isfinite(result).all() for result in results):
+        raise ValueError(f"{name} must be of a size whose squares and ratios fit into floats")
+
+
 def refuse_split(images: Any, name: str) -> None:
     """Raise a ValueError on what `load_images` returns, which holds two arrays."""
     if hasattr(images, "train") and hasattr(images, "test"):
@@ -97,13 +135,16 @@ def check_codes(codes: np.ndarray, latent_size: int) -> np.ndarray:
     """Return latent `codes` as float32 of shape (n, latent_size).
 
     Raises:
-        ValueError: on a wrong shape or on values that are not finite.
+        ValueError: on a wrong shape, on no code, or on values that are not finite or huge.
     """
-    codes = np.asarray(codes, "float32")
+    codes = as_array(codes, "codes")
     if codes.ndim != 2 or codes.shape[1] != latent_size:
         raise ValueError(f"codes must have shape (n, {latent_size}); got {codes.shape}")
-    if not np.isfinite(codes).all():
-        raise ValueError("codes must be finite; got NaN or infinity")
+    if len(codes) == 0:
+        raise ValueError("codes must hold at least one row; got none")
+    codes = as_numbers(codes, "codes", "float32")
+    if (np.abs(codes) > LARGEST_CODE).any():
+        raise ValueError(f"codes must lie within ± {LARGEST_CODE:g}; got {np.abs(codes).max():g}")
     return codes
 
 
@@ -111,9 +152,10 @@ def check_labels(labels: np.ndarray | None, count: int, name: str) -> np.ndarray
     """Return `labels` as an array of one class for each of `count` images: (count,).
 
     Raises:
-        ValueError: if there are none, or on another shape, such as that of one-hot labels.
+        ValueError: if there are none, on another shape, such as that of one-hot labels, or on
+            anything but whole numbers and text.
     """
-    got = None if labels is None else np.shape(labels)
+    got = None if labels is None else as_array(labels, name).shape
     if got != (count,):
         hint = ""
         if got is None:
@@ -121,7 +163,15 @@ def check_labels(labels: np.ndarray | None, count: int, name: str) -> np.ndarray
         elif len(got) == 2 and got[0] == count:
             hint = f". Turn one-hot labels into classes with {name}.argmax(axis=1)"
         raise ValueError(f"{name} must have shape ({count},), one per image; got {got}{hint}")
-    return np.asarray(labels)
+    labels = np.asarray(labels)
+    classes = labels.dtype.kind in "biuSU" or (
+        all(isinstance(label, str) for label in labels)
+        if labels.dtype.kind == "O"
+        else labels.dtype.kind == "f" and bool((np.isfinite(labels) & (labels % 1 == 0)).all())
+    )
+    if not classes:
+        raise ValueError(f"{name} must be classes, as whole numbers or text; got {labels.dtype}")
+    return labels
 
 
 def check_networks(
@@ -190,18 +240,53 @@ def check_networks(
         )
 
 
+def check_network(network: Any, name: str) -> None:
+    """Raise a ValueError unless it is a Keras model."""
+    if not isinstance(network, keras.Model):
+        raise ValueError(f"{name} must be a Keras model; got {network!r}{if_class(network)}")
+
+
+def check_callable(function: Any, name: str) -> None:
+    """Raise a ValueError unless it is None, or can be called."""
+    if function is not None and not callable(function):
+        raise ValueError(f"{name} must be a function, or None; got {function!r}")
+
+
+def check_number(value: Any, name: str) -> float:
+    """Return `value` as Python's, or raise a ValueError unless it is a number.
+
+    Python's and NumPy's integers and floats are, True is not.
+    """
+    numeric = isinstance(value, (int, float, np.integer, np.floating))
+    if not numeric or isinstance(value, bool):
+        raise ValueError(f"{name} must be a number; got {value!r}{if_class(value)}")
+    # In float16, a comparison with the end of float32 would overflow.
+    if isinstance(value, np.generic):
+        return int(value) if isinstance(value, np.integer) else float(value)
+    return value
+
+
 def check_at_least(value: float, low: float, name: str) -> float:
     """Return `value`, or raise a ValueError unless it is finite and at least `low`."""
-    if not value >= low or not np.isfinite(value):
-        raise ValueError(f"{name} must be a finite number of at least {low}; got {value}")
+    value = check_number(value, name)
+    # NaN compares false with everything.
+    if not low <= value <= LARGEST_FLOAT:
+        hint = _if_too_large(value)
+        raise ValueError(f"{name} must be a finite number of at least {low}; got {value}{hint}")
     return value
 
 
 def check_positive(value: float, name: str) -> float:
     """Return `value`, or raise a ValueError unless it is finite and above 0."""
-    if not 0 < value < np.inf:
-        raise ValueError(f"{name} must be positive and finite; got {value}")
+    value = check_number(value, name)
+    if not 0 < value <= LARGEST_FLOAT:
+        hint = _if_too_large(value)
+        raise ValueError(f"{name} must be positive and finite; got {value}{hint}")
     return value
+
+
+def _if_too_large(value):
+    return ". (float32 ends at 3.4e38.)" if LARGEST_FLOAT < value < np.inf else ""
 
 
 def check_whole(value: Any, low: int, name: str, high: int | None = None) -> int:

@@ -17,6 +17,13 @@ from vae_utils.batches import batches
 from vae_utils.inputs import check_batch_size, checked, images_of, is_array, refuse_weights
 
 
+def state(model: "CompiledModel") -> list[keras.Variable]:
+    """List all that a training starts from: the model's variables, and its optimizers'."""
+    # Keras' models have no such attribute before compile.
+    optimizers = model.list_optimizers() if getattr(model, "optimizer", None) else []
+    return sum((optimizer.variables for optimizer in optimizers), list(model.variables))
+
+
 class CompiledModel(keras.Model):
     """A Keras model with an objective of its own, whose steps run as few programs.
 
@@ -345,9 +352,7 @@ class CompiledModel(keras.Model):
 
         Compile first: a model without an optimizer leaves the optimizer's state in the file.
         """
-        # Keras' models have no such attribute before compile.
-        optimizers = self.list_optimizers() if getattr(self, "optimizer", None) else []
-        variables = sum((optimizer.variables for optimizer in optimizers), list(self.variables))
+        variables = state(self)
         before = [keras.ops.convert_to_numpy(variable) for variable in variables]
         try:
             super().load_weights(filepath, *args, **settings)

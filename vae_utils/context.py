@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from vae_utils import schedules
-from vae_utils.checks import check_codes
+from vae_utils.checks import as_numbers, check_codes
 from vae_utils.densities import Array
 from vae_utils.likelihoods import Bernoulli, Likelihood
 from vae_utils.model import VAE
@@ -98,7 +98,7 @@ class ContextVAE(VAE):
             ValueError: on bad codes, or on uniforms of another shape.
         """
         codes = check_codes(codes, self.latent_size)
-        uniforms = np.asarray(uniforms, "float32")
+        uniforms = as_numbers(uniforms, "uniforms", "float32")
         if uniforms.shape != (len(codes), *self.image_shape):
             raise ValueError(
                 f"uniforms must have shape {(len(codes), *self.image_shape)}; got {uniforms.shape}"

@@ -7,13 +7,21 @@ import threading
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from vae_utils.checks import FLOATS_HINT, check_images, check_labels, refuse_split
+from vae_utils.checks import (
+    FLOATS_HINT,
+    as_array,
+    check_images,
+    check_labels,
+    check_whole,
+    refuse_split,
+)
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 # SHA-256 of each array's bytes in C order, whatever file it came in. The images
@@ -35,7 +43,7 @@ class Images:
 
     Attributes:
         train, test: float32 arrays (n, height, width, channels) in [0, 1], read-only.
-        train_labels, test_labels: whole numbers (n,), or None without labels.
+        train_labels, test_labels: classes (n,), whole numbers or text, or None without labels.
         name: "mnist", "digits" or "own".
         origin: where they came from, in words.
 
@@ -59,12 +67,28 @@ class Images:
             pixels = check_images(getattr(self, name), name=name).view()
             pixels.flags.writeable = False
             object.__setattr__(self, name, pixels)
+        if self.train.shape[1:] != self.test.shape[1:]:
+            raise ValueError(
+                "train and test must hold images of one shape; got "
+                f"{self.train.shape[1:]} and {self.test.shape[1:]}"
+            )
+        for name in ("train_labels", "test_labels"):
+            if getattr(self, name) is not None:
+                count = len(getattr(self, name.removesuffix("_labels")))
+                labels = check_labels(getattr(self, name), count, name)
+                object.__setattr__(self, name, labels)
 
     def __str__(self) -> str:
         return (
             f"Data: {self.name}, {len(self.train):,} training and {len(self.test):,} test "
             f"images, {self.origin}."
         )
+
+
+def check_split(images: Any) -> None:
+    """Raise a ValueError unless they are `Images`."""
+    if not isinstance(images, Images):
+        raise ValueError(f"images must come from load_images; got {type(images).__name__}")
 
 
 class _Unavailable(Exception):
@@ -103,6 +127,8 @@ def load_images(
         >>> images.train.shape, images.train_labels.shape
         ((810, 20, 28, 3), (810,))
     """
+    if folder is not None and not isinstance(folder, (str, Path)):
+        raise ValueError(f"folder must be a path; got {folder!r}. (Labels are given with labels=)")
     if source is not None and not isinstance(source, str):
         if folder is not None:
             raise ValueError(
@@ -318,10 +344,7 @@ def _own(array, labels):
             f"images of your own must be one array; got a {type(array).__name__} of {len(array)}. "
             "(Labels are an argument of their own: load_images(images, labels=labels))"
         )
-    try:
-        array = np.asarray(array)
-    except ValueError:
-        raise ValueError("images of your own must all have one shape") from None
+    array = as_array(array, "the array of images")
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim == 4 and array.shape[1] in (1, 3) and min(array.shape[2:]) > 4:
@@ -385,7 +408,7 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
         seed: of the random numbers.
 
     Raises:
-        ValueError: on bad images.
+        ValueError: on bad images, or a seed that is not a whole number of at least 0.
 
     Example:
         >>> drawn = binarised(np.full((100, 28, 28, 1), 0.25))
@@ -393,4 +416,5 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
         (array([0., 1.], dtype=float32), 0.25)
     """
     images = check_images(images)
+    check_whole(seed, 0, "seed")
     return (np.random.default_rng(seed).uniform(size=images.shape) < images).astype("float32")

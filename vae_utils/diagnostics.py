@@ -9,12 +9,25 @@ from keras import ops
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
-from vae_utils.checks import check_images, check_labels, check_whole
+from vae_utils.checks import (
+    as_numbers,
+    check_images,
+    check_labels,
+    check_positive,
+    check_whole,
+)
 from vae_utils.densities import kl_to_standard_normal, normal_log_density
-from vae_utils.model import EVALUATION_BATCH, VAE, in_batches
+from vae_utils.model import EVALUATION_BATCH, VAE, check_vae, in_batches
 
 # A unit is active if its posterior mean varies by more than this (Burda et al. 2016, section 5.2).
 ACTIVE_VARIANCE = 0.01
+
+
+def _encoded(vae, images, seed=0):
+    """Return posterior means and standard deviations, after a look at the arguments."""
+    check_vae(vae)
+    check_whole(seed, 0, "seed")
+    return vae.encode(images)
 
 
 def kl_per_unit(vae: VAE, images: np.ndarray) -> np.ndarray:
@@ -40,7 +53,7 @@ def kl_per_unit(vae: VAE, images: np.ndarray) -> np.ndarray:
         >>> kl.shape, float(kl.max())
         ((32,), 0.0)
     """
-    return _kl_per_unit(*vae.encode(images))
+    return _kl_per_unit(*_encoded(vae, images))
 
 
 def _kl_per_unit(mean, std):
@@ -66,7 +79,7 @@ def active_units(vae: VAE, images: np.ndarray) -> int:
         >>> active_units(vae, images)  # the other 29 have a mean of 0 for every image
         3
     """
-    return _active_units(vae.encode(images)[0])
+    return _active_units(_encoded(vae, images)[0])
 
 
 def _active_units(mean):
@@ -92,7 +105,7 @@ def elbo(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
         >>> round(elbo(vae, images), 1)  # a KL of 0, and 784 · ln ½
         -543.4
     """
-    mean, std = vae.encode(images)
+    mean, std = _encoded(vae, images, seed)
     return _elbo_and_mse(vae, images, mean, std, seed)[0]
 
 
@@ -112,7 +125,7 @@ def mse(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
         >>> 0.2 < mse(VAE(mlp_encoder(), mlp_decoder()), black) < 0.3  # untrained: mid-grey
         True
     """
-    mean, std = vae.encode(images)
+    mean, std = _encoded(vae, images, seed)
     return _elbo_and_mse(vae, images, mean, std, seed)[1]
 
 
@@ -149,7 +162,7 @@ def mutual_information(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
         >>> abs(mutual_information(VAE(mlp_encoder(), mlp_decoder()), one_image_only)) < 1e-4
         True
     """
-    mean, std = vae.encode(images)
+    mean, std = _encoded(vae, images, seed)
     return _mutual_information(mean, std, seed)
 
 
@@ -203,8 +216,8 @@ def importance_weighted_bounds(
 ) -> np.ndarray:
     """Return the bound of each image: (n,). See `importance_weighted_bound`."""
     samples = check_whole(samples, 1, "samples")
+    mean, std = _encoded(vae, images, seed)
     images = check_images(images, vae.image_shape)
-    mean, std = vae.encode(images)
     rng = np.random.default_rng(seed)
 
     def log_prob(images, codes):
@@ -246,7 +259,7 @@ def summary(vae: VAE, images: np.ndarray, seed: int = 0) -> dict[str, float]:
         >>> list(numbers)
         ['elbo', 'kl', 'mutual_information', 'active_units', 'mse']
     """
-    mean, std = vae.encode(images)
+    mean, std = _encoded(vae, images, seed)
     elbo, mse = _elbo_and_mse(vae, images, mean, std, seed)
     return {
         "elbo": elbo,
@@ -284,6 +297,7 @@ def firing_shares(vae: VAE, images: np.ndarray) -> np.ndarray:
         >>> float(firing_shares(vae, images)[1])
         0.25
     """
+    check_vae(vae)
     images = check_images(images, vae.image_shape)
     relus = [layer for layer in vae.encoder.layers if _is_relu(layer)]
     if not relus:
@@ -331,11 +345,16 @@ def linear_probe(
         >>> linear_probe(VAE(mlp_encoder(), mlp_decoder()), images, labels, images, labels)
         1.0
     """
-    for labels, images, name in ((train_labels, train, "train"), (test_labels, test, "test")):
-        check_labels(labels, len(images), f"{name}_labels")
+    check_vae(vae)
+    train = check_images(train, vae.image_shape, "train")
+    test = check_images(test, vae.image_shape, "test")
+    train_labels = check_labels(train_labels, len(train), "train_labels")
+    test_labels = check_labels(test_labels, len(test), "test_labels")
+    if len(np.unique(train_labels)) == 1:
+        raise ValueError(f"train_labels must be of two classes or more; got {train_labels[0]} only")
     classifier = LogisticRegression(max_iter=300)
     classifier.fit(vae.encode(train)[0], train_labels)
-    return float(classifier.score(vae.encode(test)[0], test_labels))
+    return float(np.mean(classifier.predict(vae.encode(test)[0]) == test_labels))
 
 
 def plateau(record: Mapping[str, Any], mean_image_mse: float) -> tuple[int, int | None]:
@@ -354,12 +373,25 @@ def plateau(record: Mapping[str, Any], mean_image_mse: float) -> tuple[int, int 
         and `begin` is the last step if the error never came so low. If the error never
         stays near that of the mean image, the plateau is empty: both are the same step.
 
+    Raises:
+        ValueError: on anything but a record with a step and an error for each look, or on an
+            error of the mean image that is not positive.
+
     Example:
         >>> record = {"step": np.arange(6) * 10, "mse": np.array([9, 1, 1, 1, 0.5, 0.4])}
         >>> plateau(record, mean_image_mse=1.0)
         (10, 40)
     """
-    steps, error = record["step"], record["mse"] / mean_image_mse
+    if not isinstance(record, Mapping) or not {"step", "mse"} <= set(record):
+        raise ValueError("record must be that of a Recorder, with its step and mse")
+    steps, error = (as_numbers(record[name], f"record[{name!r}]") for name in ("step", "mse"))
+    if steps.ndim != 1 or steps.shape != error.shape or not len(steps):
+        raise ValueError(
+            "record must hold one step and one mse for each look, and at least one; got shapes "
+            f"{steps.shape} and {error.shape}"
+        )
+    with np.errstate(over="ignore"):
+        error = error / check_positive(mean_image_mse, "mean_image_mse")
     begin = int(steps[np.argmax(np.append(error, 0) < 1.1).clip(max=len(steps) - 1)])
     high = np.flatnonzero(error >= 0.95)
     if len(high) == 0:

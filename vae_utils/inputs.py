@@ -4,7 +4,7 @@ Arrays and tensors are checked as a whole, datasets and generators by their firs
 shape and type of every batch are checked when Keras traces the step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -72,9 +72,13 @@ def _check_batch(batch, image_shape):
 
 def _are(targets, images):
     parts = keras.tree.flatten(targets)
-    return len(parts) == 1 and (
-        parts[0] is images or np.array_equal(np.asarray(parts[0], "float32"), images)
-    )
+    if len(parts) != 1 or parts[0] is images:
+        return len(parts) == 1
+    try:
+        with np.errstate(over="ignore"):
+            return np.array_equal(np.asarray(parts[0], "float32"), images)
+    except (TypeError, ValueError):  # no numbers
+        return False
 
 
 @contextmanager
@@ -114,6 +118,11 @@ def _checked(x, y, image_shape, name, errors):
         return _with_first_batch_checked(x, image_shape, errors)
     if isinstance(x, keras.utils.PyDataset):
         _check_batch(x[0], image_shape)
+    elif not hasattr(x, "__iter__") or isinstance(x, (str, bytes, Mapping, Sequence)):
+        raise ValueError(
+            f"{name} must be an array of images (n, height, width, channels), or give batches of "
+            f"them, as a tf.data.Dataset does; got {x!r:.60}"
+        )
     elif isinstance(x, Iterator) and not isinstance(x, tf.data.Iterator):
         return _checked_generator(x, image_shape)
     return x

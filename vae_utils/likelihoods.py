@@ -96,11 +96,11 @@ class Gaussian(Likelihood):
     link: str = "sigmoid"
 
     def __post_init__(self) -> None:
-        if self.link not in ("sigmoid", "identity"):
+        if not isinstance(self.link, str) or self.link not in ("sigmoid", "identity"):
             raise ValueError(f'link must be "sigmoid" or "identity"; got {self.link!r}')
-        check_at_least(self.variance, 1e-12, "variance")
         # A plain number can be saved, whatever kind of number came in.
-        object.__setattr__(self, "variance", float(self.variance))
+        variance = check_at_least(self.variance, 1e-12, "variance")
+        object.__setattr__(self, "variance", float(variance))
 
     def pixel_means(self, logits: Array) -> tf.Tensor:
         return logits if self.link == "identity" else pixel_means(logits)

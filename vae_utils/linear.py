@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae_utils.checks import check_images, check_positive, check_whole
+from vae_utils.checks import (
+    LARGEST_FLOAT,
+    as_array,
+    as_numbers,
+    check_finite,
+    check_images,
+    check_positive,
+    check_whole,
+)
 
 
 def covariance(images: np.ndarray) -> np.ndarray:
@@ -28,15 +36,21 @@ def covariance(images: np.ndarray) -> np.ndarray:
         array([[1., 2.],
                [2., 4.]])
     """
-    if np.ndim(images) == 2:
-        flat = np.asarray(images)
-        if flat.size == 0 or not np.isfinite(flat).all():
-            raise ValueError("the matrix must hold at least one row and finite numbers only")
+    flat = as_array(images, "images")
+    if flat.ndim == 2:
+        # Not in float16, in which nothing is added up, nor in whole numbers.
+        kept = flat.dtype == "float32"
+        flat = as_numbers(flat, "the matrix", "float32" if kept else "float64")
+        if flat.size == 0:
+            raise ValueError("the matrix must hold at least one number; got none")
     else:
         pictures = check_images(images)
         flat = pictures.reshape(len(pictures), -1)
-    centred = flat - flat.mean(axis=0)
-    return centred.T @ centred / len(centred)
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = flat - flat.mean(axis=0)
+        product = centred.T @ centred / len(centred)
+    check_finite([product], "the matrix's numbers")
+    return product
 
 
 def eigenvalues(images: np.ndarray) -> np.ndarray:
@@ -115,15 +129,16 @@ def optimum(
     values, vectors = np.linalg.eigh(matrix)
     # Below 0 only by rounding.
     values, vectors = values[::-1].clip(0), vectors[:, ::-1]
-    threshold = kl_weight * variance
+    threshold = check_positive(kl_weight * variance, "kl_weight · variance")
     leading = values[:latent_size]
     active = leading > threshold
     used = np.where(active, leading, threshold)  # so that an idle unit has weight 0, variance 1
-    kl = 0.5 * np.log(used / threshold)
+    kl = 0.5 * np.log(used) - 0.5 * np.log(threshold)
 
     model_variances = np.full(pixels, float(variance))
     model_variances[:latent_size] += used - threshold
-    error = active.sum() * threshold + values.sum() - leading[active].sum()
+    # What is left out is added up by itself: subtracted from the whole, it would be lost.
+    error = active.sum() * threshold + leading[~active].sum() + values[latent_size:].sum()
     log_likelihood = -0.5 * np.sum(np.log(2 * np.pi * model_variances) + values / model_variances)
     log_reconstruction = -0.5 * (pixels * np.log(2 * np.pi * variance) + error / variance)
     return Optimum(
@@ -140,11 +155,13 @@ def optimum(
 
 def _checked_covariance(covariance):
     """Return the matrix as float64, or raise a ValueError if it can't be a covariance."""
-    matrix = np.asarray(covariance, "float64")
+    matrix = as_numbers(covariance, "a covariance", "float64")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"a covariance must be a square matrix; got shape {matrix.shape}")
-    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, atol=1e-6):
-        raise ValueError("a covariance must be finite and symmetric")
+    if not np.allclose(matrix, matrix.T, atol=1e-6):
+        raise ValueError("a covariance must be symmetric, and this one is not")
+    if np.abs(matrix).max() > LARGEST_FLOAT:
+        raise ValueError("a covariance must fit into float32, which ends at 3.4e38")
     if np.linalg.eigvalsh(matrix)[0] < -1e-6 * np.abs(matrix).max():
         raise ValueError("a covariance must not have negative eigenvalues")
     return matrix
@@ -169,10 +186,14 @@ def best_variance(eigenvalues: np.ndarray, latent_size: int) -> float:
         >>> best_variance(np.array([5.0, 2.0, 1.0]), latent_size=1)
         1.5
     """
-    values = np.asarray(eigenvalues)
+    values = as_numbers(eigenvalues, "eigenvalues", "float64")
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"eigenvalues must have shape (pixels,), 2 or more; got {values.shape}")
     check_whole(latent_size, 1, "latent_size", high=len(values) - 1)
     if (np.diff(values) > 0).any():
         raise ValueError("eigenvalues must come largest first")
+    if np.abs(values).max() > LARGEST_FLOAT:
+        raise ValueError("eigenvalues must fit into float32, which ends at 3.4e38")
     return float(np.mean(values[latent_size:]))
 
 
@@ -188,7 +209,8 @@ def log_likelihood(
         images: (n, h, w, c) or (n, pixels).
 
     Raises:
-        ValueError: if the variance is not positive.
+        ValueError: if the variance is not positive, on shapes that don't go together, or on
+            numbers whose squares are not finite.
 
     Example:
         >>> weights, images = np.array([[1.0], [0.0]]), np.array([[0.0, 0.0], [2.0, 0.0]])
@@ -196,13 +218,29 @@ def log_likelihood(
         array([-2.18445066, -3.18445066])
     """
     check_positive(variance, "variance")
-    weights = np.asarray(weights, "float64")
-    rows = np.asarray(images, "float64")
-    centred = rows.reshape(len(rows), -1) - mean
+    weights = as_numbers(weights, "weights", "float64")
+    if weights.ndim != 2 or not weights.size:
+        raise ValueError(f"weights must have shape (pixels, latent_size); got {weights.shape}")
     pixels, latent_size = weights.shape
-    # Woodbury: only a matrix of the size of the latent space is ever inverted.
-    inner = variance * np.eye(latent_size) + weights.T @ weights
-    projected = centred @ weights
-    squares = np.sum(centred**2, axis=1) - np.sum(projected @ np.linalg.inv(inner) * projected, 1)
-    log_determinant = (pixels - latent_size) * np.log(variance) + np.linalg.slogdet(inner)[1]
-    return -0.5 * (pixels * np.log(2 * np.pi) + log_determinant + squares / variance)
+    mean = as_numbers(mean, "mean", "float64")
+    if mean.shape != (pixels,):
+        raise ValueError(f"mean must have shape ({pixels},), as weights have; got {mean.shape}")
+    rows = as_numbers(images, "images", "float64")
+    if rows.ndim not in (2, 4) or not rows.size or rows[0].size != pixels:
+        raise ValueError(
+            f"images must have shape (n, h, w, c) or (n, pixels), with {pixels} pixels as weights "
+            f"have; got {rows.shape}"
+        )
+    # In the directions that W reaches, the variance is σ² plus a squared singular value.
+    reached, scales, _ = np.linalg.svd(weights, full_matrices=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        variances = np.square(scales) + variance
+        centred = rows.reshape(len(rows), -1) - mean
+        along = centred @ reached
+        beyond = centred - along @ reached.T
+        squares = (np.square(along) / variances).sum(1) + np.square(beyond).sum(1) / variance
+        idle = pixels - len(scales)
+        log_determinant = np.log(variances).sum() + idle * np.log(variance)
+        result = -0.5 * (pixels * np.log(2 * np.pi) + log_determinant + squares)
+    check_finite([result], "weights, mean, images and variance")
+    return result

@@ -21,6 +21,12 @@ from vae_utils.sampling import Sampling
 EVALUATION_BATCH = 1000
 
 
+def check_vae(vae: Any) -> None:
+    """Raise a ValueError unless it is a `VAE`."""
+    if not isinstance(vae, VAE):
+        raise ValueError(f"vae must be a VAE; got {type(vae).__name__}{if_class(vae)}")
+
+
 def in_batches(function: Callable, *arrays: np.ndarray) -> Any:
     """Call `function` with a thousand rows at a time.
 
@@ -257,9 +263,9 @@ class VAE(CompiledModel):
         """Draw `count` codes from the prior N(0, I), and return their pixel means (n, h, w, c).
 
         Raises:
-            ValueError: if `count` is not a whole number of at least 1.
+            ValueError: if `count` is not a whole number of at least 1, or `seed` of at least 0.
         """
-        count = check_whole(count, 1, "count")
+        count, seed = check_whole(count, 1, "count"), check_whole(seed, 0, "seed")
         codes = np.random.default_rng(seed).standard_normal((count, self.latent_size))
         return self.decode(codes)
 

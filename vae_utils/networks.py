@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from vae_utils.params import Params
+from vae_utils.params import Params, check_params
 
 
 @keras.saving.register_keras_serializable("vae_utils")
@@ -60,6 +60,7 @@ def conv_encoder(params: Params = Params()) -> keras.Model:
         >>> encoder.input_shape, encoder.output_shape
         ((None, 20, 28, 3), [(None, 8), (None, 8)])
     """
+    check_params(params)
     images = keras.Input(params.image_shape, name="images")
     hidden = images
     for filters in params.conv_filters:
@@ -84,6 +85,7 @@ def conv_decoder(params: Params = Params()) -> keras.Model:
         >>> decoder.input_shape, decoder.output_shape
         ((None, 8), (None, 20, 28, 3))
     """
+    check_params(params)
     height, width, channels = params.image_shape
     total_stride = params.conv_stride ** len(params.conv_filters)
     if height % total_stride or width % total_stride:
@@ -120,6 +122,7 @@ def mlp_encoder(params: Params = Params()) -> keras.Model:
         >>> mlp_encoder(Params(latent_size=2)).output_shape
         [(None, 2), (None, 2)]
     """
+    check_params(params)
     images = keras.Input(params.image_shape, name="images")
     hidden = layers.Flatten()(images)
     for units in params.mlp_encoder_units:
@@ -138,6 +141,7 @@ def mlp_decoder(params: Params = Params()) -> keras.Model:
         >>> linear.output_shape
         (None, 28, 28, 1)
     """
+    check_params(params)
     codes = keras.Input((params.latent_size,), name="codes")
     logits = layers.Reshape(params.image_shape, name="logits")(_mlp_logits(codes, params))
     return keras.Model(codes, logits, name="mlp_decoder")
@@ -214,6 +218,7 @@ def context_decoder(params: Params = Params()) -> keras.Model:
         >>> decoder.input_shape, decoder.output_shape
         ([(None, 2), (None, 28, 28, 1)], (None, 28, 28, 1))
     """
+    check_params(params)
     codes = keras.Input((params.latent_size,), name="codes")
     seen = keras.Input(params.image_shape, name="seen")
     times = np.arange(math.prod(params.image_shape))

@@ -2,8 +2,9 @@
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
-from vae_utils.checks import check_positive, check_whole
+from vae_utils.checks import check_number, check_positive, check_whole, if_class
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Params:
             no such layer.
         pixel_dropout: share of the pixels that are hidden from the context decoder in training.
         log_std_start: where the bias of the posterior's log standard deviation starts.
-        log_std_bound: the log standard deviation stays within ± this bound.
+        log_std_bound: the log standard deviation stays within ± this bound, at most 40.
         batch_size: images per gradient step.
         learning_rate: step size of Adam.
 
@@ -83,21 +84,30 @@ class Params:
             check_whole(self.context, 0, "context")
         if self.context_units and self.context is not None:
             raise ValueError("context_units must be 0 unless context is None, which is all pixels")
+        for name in ("pixel_dropout", "log_std_start", "log_std_bound", "learning_rate"):
+            object.__setattr__(self, name, check_number(getattr(self, name), name))
         if not 0 <= self.pixel_dropout < 1:
             raise ValueError(f"pixel_dropout must lie in [0, 1); got {self.pixel_dropout}")
         check_positive(self.learning_rate, "learning_rate")
-        if not abs(self.log_std_start) < self.log_std_bound < float("inf"):
+        # The KL has the square of the standard deviation, and float32 ends at exp(88).
+        if not abs(self.log_std_start) < self.log_std_bound <= 40:
             raise ValueError(
-                "log_std_start must lie strictly within ± log_std_bound, which must be finite; "
+                "log_std_start must lie strictly within ± log_std_bound, which must be at most 40; "
                 f"got {self.log_std_start} and {self.log_std_bound}"
             )
+
+
+def check_params(params: Any) -> None:
+    """Raise a ValueError unless they are `Params`."""
+    if not isinstance(params, Params):
+        raise ValueError(f"params must be Params(...); got {params!r}{if_class(params)}")
 
 
 def seed_from_environment(default: int) -> int:
     """Return the seed of a notebook: `VAE_SEED` if it is set, else `default`.
 
     Raises:
-        ValueError: if `VAE_SEED` is not a whole number from 0 to 2³¹ − 1.
+        ValueError: if `VAE_SEED`, or the default, is not a whole number from 0 to 2³¹ − 1.
 
     Example:
         >>> import os
@@ -108,7 +118,8 @@ def seed_from_environment(default: int) -> int:
     """
     text = os.environ.get("VAE_SEED", "").strip()
     if not text:
-        return default
-    if not text.isdecimal() or int(text) >= 2**31:
+        return check_whole(default, 0, "default", high=2**31 - 1)
+    # Python reads no number of thousands of digits.
+    if not text.isdecimal() or len(text) > 10 or int(text) >= 2**31:
         raise ValueError(f"VAE_SEED must be a whole number from 0 to 2**31 - 1; got {text!r}")
     return int(text)

@@ -16,11 +16,13 @@ import keras
 import tensorflow as tf
 
 from vae_utils import networks, schedules
+from vae_utils.checks import check_positive, if_class
+from vae_utils.compiled import state
 from vae_utils.context import ContextVAE
-from vae_utils.data import Images
+from vae_utils.data import Images, check_split
 from vae_utils.likelihoods import Likelihood
 from vae_utils.model import VAE
-from vae_utils.params import Params
+from vae_utils.params import Params, check_params
 
 # A class of models, and functions of `Params` that build encoder and decoder.
 Network: TypeAlias = Callable[[Params], keras.Model]
@@ -98,13 +100,23 @@ def recipe_from(
     """
     if isinstance(architecture, str) and architecture in ARCHITECTURES:
         architecture = ARCHITECTURES[architecture]
-    elif not (isinstance(architecture, tuple) and len(architecture) == 3):
+    elif not (
+        isinstance(architecture, tuple)
+        and len(architecture) == 3
+        and isinstance(architecture[0], type)
+        and all(map(callable, architecture))
+    ):
         raise ValueError(
             f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a model, an "
             f"encoder and a decoder; got {architecture!r}"
         )
-    if not isinstance(images, Images):
-        raise ValueError(f"images must come from load_images; got {type(images).__name__}")
+    check_split(images)
+    check_params(params)
+    if not isinstance(likelihood, Likelihood):
+        raise ValueError(
+            "likelihood must be Gaussian(variance), Bernoulli() or another Likelihood; "
+            f"got {likelihood!r}{if_class(likelihood)}"
+        )
     if images.train.shape[1:] != params.image_shape:
         raise ValueError(
             f"the networks take images of shape {params.image_shape}, and these have "
@@ -112,8 +124,9 @@ def recipe_from(
         )
     if learning_rate is None:
         learning_rate = params.learning_rate
-    elif isinstance(learning_rate, (int, float)):
-        params = replace(params, learning_rate=learning_rate)  # checks it
+    elif not isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        learning_rate = float(check_positive(learning_rate, "learning_rate"))
+        params = replace(params, learning_rate=learning_rate)
     kl_weight = schedules.get(kl_weight)
     return Recipe(architecture, params, likelihood, kl_weight, learning_rate, steps_per_call)
 
@@ -205,8 +218,3 @@ def copy_state(source: VAE, target: VAE) -> None:
     """Copy weights, learning rate, optimizer, gate and noise: all that a run starts from."""
     for old, new in zip(state(target), state(source), strict=True):
         old.assign(new)
-
-
-def state(vae: VAE) -> list[keras.Variable]:
-    """List all that a training starts from: the model's variables, and its optimizers'."""
-    return sum((optimizer.variables for optimizer in vae.list_optimizers()), list(vae.variables))

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from vae_utils.checks import check_images
-from vae_utils.data import Images
+from vae_utils.checks import check_images, check_whole
+from vae_utils.data import Images, check_split
 
 LEARN_FROM = 10_000
 
@@ -28,6 +28,8 @@ def train_picture_distance(images: Images, seed: int = 0) -> Callable[[np.ndarra
     Raises:
         ValueError: if the images have no labels; the function, on bad pictures, or fewer than 2.
     """
+    check_split(images)
+    check_whole(seed, 0, "seed")
     classifier = _classifier(images, seed)
     shape = images.train.shape[1:]
 
@@ -56,7 +58,7 @@ def train_picture_distance(images: Images, seed: int = 0) -> Callable[[np.ndarra
 
 def _classifier(images, seed):
     if images.train_labels is None:
-        raise ValueError("a recogniser learns from labels, and these images have none")
+        raise ValueError("images must have labels: a recogniser learns from them")
     classifier = MLPClassifier((100,), early_stopping=True, random_state=seed)
     return classifier.fit(_flat(images.train[:LEARN_FROM]), images.train_labels[:LEARN_FROM])
 

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from vae_utils.checks import check_images, check_whole
+from vae_utils.checks import LARGEST_CODE, check_callable, check_images, check_whole
 from vae_utils.densities import kl_to_standard_normal
 
 
@@ -16,7 +16,7 @@ class Recorder(keras.callbacks.Callback):
     """Record a fixed batch of test images every few steps of training.
 
     `record` is a dict of arrays whose first axis is the moment of a look. It holds all looks of
-    the latest `fit`, even an interrupted one:
+    the latest `fit`, even an interrupted one, and none at a model that diverged:
 
     - `step` and `kl_weight`;
     - `kl_per_unit` (moments, latent_size), nats, averaged over the images;
@@ -62,6 +62,7 @@ class Recorder(keras.callbacks.Callback):
         self.images = check_images(images)
         self.every = check_whole(every, 1, "every")
         self.pictures = check_whole(pictures, 0, "pictures")
+        check_callable(on_look, "on_look")
         self._on_look = on_look
         self._moments: list[dict[str, Any]] = []
 
@@ -82,15 +83,31 @@ class Recorder(keras.callbacks.Callback):
         self._look()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._forget_what_was_taken_back()
         # Several steps may have passed since the last look, or none.
-        last, now = self._moments[-1]["step"], int(self.model.step)
-        if now // self.every > last // self.every:
+        if int(self.model.step) // self.every > self._last // self.every:
             self._look()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self._forget_what_was_taken_back()
+
+    def _forget_what_was_taken_back(self):
+        """Drop the looks at later steps than the model's, which `StopOnNaN` takes back."""
+        now = int(self.model.step)
+        self._moments = [look for look in self._moments if look["step"] <= now]
 
     def _look(self):
         vae = self.model
+        self._last = int(vae.step)
         mean, std = vae.encode(self.images)
-        pixels = vae.decode(np.concatenate([mean + std * self._noise, self._codes]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            codes = np.concatenate([mean + std * self._noise, self._codes])
+        # A model that diverged has nothing to show.
+        if not (np.abs(codes) <= LARGEST_CODE).all():
+            return
+        pixels = vae.decode(codes)
+        if not np.isfinite(pixels).all():
+            return
         reconstructions = pixels[: len(mean)]
         kl = ops.convert_to_numpy(kl_to_standard_normal(mean, np.log(std)))
         self._moments.append(
@@ -135,7 +152,7 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, steps: int, description: str = "training") -> None:
         super().__init__()
         self.steps = check_whole(steps, 1, "steps")
-        self.description = description
+        self.description = f"{description}"
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._first = int(self.model.step)

@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
+from vae_utils.checks import check_at_least, check_network, check_positive
 from vae_utils.likelihoods import Gaussian
 from vae_utils.model import VAE
 from vae_utils.networks import mlp_encoder
-from vae_utils.params import Params
+from vae_utils.params import Params, check_params
 
 # ---- a floor under the KL --------------------------------------------------------------
 
@@ -54,6 +55,7 @@ def normalised_encoder(params: Params = Params(), gamma: float = 0.6) -> keras.M
         >>> np.std(mean, axis=0)[:2].round(3)
         array([0.5, 0.5], dtype=float32)
     """
+    check_positive(gamma, "gamma")
     plain = mlp_encoder(params)
     mean, log_std = plain.outputs
     # Keras' epsilon, 1e-3, would let small variances stay small, below the floor.
@@ -75,6 +77,7 @@ def committed_encoder(params: Params = Params(), highest_std: float = 0.7) -> ke
         >>> bool(np.exp(log_std).max() < 0.7)
         True
     """
+    check_positive(highest_std, "highest_std")
     plain = mlp_encoder(params)
     mean, log_std = plain.outputs
     # The standard deviation is highest_std · sigmoid(raw): below the bound, whatever raw is.
@@ -267,6 +270,7 @@ def skip_decoder(params: Params = Params()) -> keras.Model:
         >>> skip_decoder(Params(latent_size=2, mlp_decoder_units=(100,) * 7)).output_shape
         (None, 28, 28, 1)
     """
+    check_params(params)
     codes = keras.Input((params.latent_size,), name="codes")
     hidden = codes
     for units in params.mlp_decoder_units:
@@ -290,6 +294,7 @@ def with_he_start(network: keras.Model) -> keras.Model:
         >>> round(float(np.std(decoder.layers[2].kernel)), 3)  # √(2 / 1000)
         0.045
     """
+    check_network(network, "network")
     for layer in network.layers:
         if getattr(layer, "activation", None) is keras.activations.relu:
             layer.kernel_initializer = keras.initializers.HeUniform()
@@ -312,6 +317,8 @@ def with_minimum_norm(decoder: keras.Model, lowest: float) -> keras.Model:
         >>> linear.layers[1].kernel.constraint.min_value
         1.0
     """
+    check_network(decoder, "decoder")
+    check_at_least(lowest, 0, "lowest")
     latent_size = keras.tree.flatten(decoder.inputs)[0].shape[-1]
     for layer in decoder.layers:
         if isinstance(layer, layers.Dense) and layer.kernel.shape[0] == latent_size:

@@ -10,6 +10,7 @@ from vae_utils import schedules
 from vae_utils.batches import batches
 from vae_utils.checks import check_whole
 from vae_utils.data import Images
+from vae_utils.divergence import ENOUGH_IMAGES, StopOnNaN
 from vae_utils.likelihoods import Likelihood
 from vae_utils.model import VAE
 from vae_utils.params import Params
@@ -63,7 +64,8 @@ def train(
     """Build a model, train it, and look at it every few steps.
 
     Equal arguments give equal results, to the last bit, on the same machine. Several threads
-    may call it; they take turns.
+    may call it; they take turns. A training that diverges stops at its last good look, with a
+    warning (`StopOnNaN`).
 
     Args:
         architecture: "conv" or "mlp", the two of the original analysis; "context", the MLP
@@ -109,10 +111,15 @@ def train(
     )
     if callbacks is None:
         callbacks = [ProgressBar(steps, f"{name_of(architecture)}, seed {seed}")]
+    if not isinstance(callbacks, Sequence) or not all(
+        isinstance(callback, keras.callbacks.Callback) for callback in callbacks
+    ):
+        raise ValueError(f"callbacks must be a list of Keras callbacks, or None; got {callbacks!r}")
     recorders = [callback for callback in callbacks if isinstance(callback, Recorder)]
     if not recorders and watch:
         recorders = [Recorder(images.test[:watch], every)]
         callbacks = [*recorders, *callbacks]
+    callbacks = [StopOnNaN(images.train[:ENOUGH_IMAGES], every), *callbacks]
     with one_run:
         program = program_for(recipe, steps)
         vae = new_model(recipe, seed)

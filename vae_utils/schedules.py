@@ -6,14 +6,13 @@ A schedule is called with the number of gradient steps so far, like a Keras
 
 import math
 from dataclasses import asdict, dataclass
-from numbers import Real
 from typing import ClassVar, TypeAlias
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from vae_utils.checks import check_at_least, check_whole, if_class
+from vae_utils.checks import LARGEST_FLOAT, check_at_least, check_number, check_whole, if_class
 from vae_utils.densities import Array
 from vae_utils.settings import Settings
 
@@ -54,10 +53,8 @@ class Schedule(Settings):
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            name = f"{type(self).__name__}({name})"
-            if not isinstance(value, Real):
-                raise ValueError(f"{name} must be a number; got {value!r}")
-            check_at_least(float(value), 0, name)
+            value = check_at_least(value, 0, f"{type(self).__name__}({name})")
+            object.__setattr__(self, name, value)  # a plain number, whatever kind came in
 
     def __call__(self, step: Steps) -> tf.Tensor:
         """Return the KL weight at `step`: a number, an array or a tensor of steps."""
@@ -93,7 +90,16 @@ def _clip_to_ramp(progress):
 
 
 def _as_float(step):
-    return ops.cast(step, "float32")
+    """Return a step as float32, or say that it isn't one."""
+    try:
+        step = ops.convert_to_tensor(step)
+        kind = tf.as_dtype(step.dtype)
+    except (OverflowError, TypeError, ValueError):
+        kind = tf.as_dtype("string")
+    if not (kind.is_integer or kind.is_floating):
+        raise ValueError(f"step must be a number, or an array or tensor of numbers; got {step!r}")
+    # What is finite stays so.
+    return ops.clip(ops.cast(step, "float32"), -LARGEST_FLOAT, LARGEST_FLOAT)
 
 
 @keras.saving.register_keras_serializable("vae_utils")
@@ -109,7 +115,7 @@ class Constant(Schedule):
     weight: float = 1.0
 
     def __call__(self, step: Steps) -> tf.Tensor:
-        return 0.0 * _as_float(step) + self.weight
+        return ops.zeros_like(_as_float(step)) + self.weight
 
 
 @keras.saving.register_keras_serializable("vae_utils")
@@ -211,7 +217,8 @@ class Cyclical(Schedule):
 
     def __call__(self, step: Steps) -> tf.Tensor:
         step = _as_float(step)
-        within = ops.mod(step, self.period) / (self.period * self.ramp)
+        # A ramp too short for float32 is a jump.
+        within = ops.mod(step, self.period) / max(self.period * self.ramp, 1e-30)
         over = ops.cast(step >= self.cycles * self.period, "float32")
         return self.cap * ops.maximum(_clip_to_ramp(within), over)
 
@@ -267,9 +274,11 @@ def get(kl_weight: float | Schedule) -> Schedule:
     """
     if isinstance(kl_weight, Schedule):
         return kl_weight
-    if isinstance(kl_weight, Real) and not isinstance(kl_weight, bool):
-        return Constant(check_at_least(float(kl_weight), 0, "kl_weight"))
-    raise ValueError(
-        "kl_weight must be a number of at least 0 or a schedule such as "
-        f"Linear(rate=1e-3); got {kl_weight!r}{if_class(kl_weight)}"
-    )
+    try:
+        check_number(kl_weight, "kl_weight")
+    except ValueError:
+        raise ValueError(
+            "kl_weight must be a number of at least 0 or a schedule such as "
+            f"Linear(rate=1e-3); got {kl_weight!r}{if_class(kl_weight)}"
+        ) from None
+    return Constant(float(check_at_least(kl_weight, 0, "kl_weight")))

@@ -6,6 +6,7 @@ import pickle
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 
 import joblib
@@ -13,7 +14,8 @@ import numpy as np
 from sklearn.model_selection import ParameterGrid
 from tqdm import tqdm
 
-from vae_utils.data import Images
+from vae_utils.checks import check_whole
+from vae_utils.data import Images, check_split
 from vae_utils.diagnostics import summary
 from vae_utils.runs import train
 from vae_utils.together import train_seeds
@@ -89,6 +91,17 @@ def sweep(
         >>> [result.settings for result in results]
         [{'seed': 0}, {'seed': 1}]
     """
+    if not isinstance(over, Mapping):
+        raise ValueError(f"over must be a dict: names of arguments and their values; got {over!r}")
+    for name, values in over.items():
+        if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
+            raise ValueError(f"over[{name!r}] must be a list of values; got {values!r}")
+    check_split(images)
+    check_whole(test, 1, "test")
+    if isinstance(jobs, bool) or not isinstance(jobs, Integral) or jobs == 0:
+        raise ValueError(f"jobs must be a whole number other than 0, such as -1; got {jobs!r}")
+    if not isinstance(folder, (str, Path)):
+        raise ValueError(f"folder must be a path; got {folder!r}")
     both = sorted(set(over) & set(fixed))
     if both:
         raise ValueError(f"{', '.join(both)}: either fixed or swept over, not both")

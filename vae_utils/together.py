@@ -5,7 +5,7 @@ operations. With a row for each seed in front of every weight, ten models take t
 one. Under Adam, which moves each number by itself, they remain ten independent models.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 import keras
@@ -17,7 +17,9 @@ from tqdm import tqdm
 from vae_utils import schedules
 from vae_utils.batches import batches
 from vae_utils.checks import check_whole
+from vae_utils.compiled import state
 from vae_utils.data import Images
+from vae_utils.divergence import ENOUGH_IMAGES, copied, gives_numbers, warn_of_divergence
 from vae_utils.likelihoods import Likelihood
 from vae_utils.model import VAE
 from vae_utils.params import Params
@@ -33,10 +35,9 @@ from vae_utils.programs import (
     pool_of,
     recipe_from,
     shared,
-    state,
 )
 
-STEPS_PER_CALL = 100  # between two looks at the progress bar
+STEPS_PER_CALL = 100  # between two looks at the losses, and at the progress bar
 
 
 class Stack:
@@ -68,7 +69,7 @@ class Stack:
     # ---- a step of all seeds -----------------------------------------------------
 
     def _one_seed(self, rows):
-        """Return the gradients of one seed's loss, and its other variables after the step."""
+        """Return one seed's gradients, its other variables after the step, and its loss."""
         trained, others, images = rows
         mapping = [
             *zip((v for v, _ in self.trained), trained),
@@ -80,58 +81,60 @@ class Stack:
                 loss, values = self.model.objective(images, training=True)
             self.model.count_step(values)
             moved = [scope.get_current_value(v) for v, _ in self.others]
-        return tape.gradient(loss, trained), moved
+        return tape.gradient(loss, trained), moved, loss
 
     def _step(self, images):
         rows = ([s.value for _, s in self.trained], [s.value for _, s in self.others], images)
         # Without a warning: it draws the noise of one seed after the other.
-        gradients, moved = tf.vectorized_map(self._one_seed, rows, warn=False)
+        gradients, moved, losses = tf.vectorized_map(self._one_seed, rows, warn=False)
         for (_, stacked), value in zip(self.others, moved, strict=True):
             stacked.assign(value)
         # As a model alone does: the encoder's first, by one XLA program.
         known = {id(v): (g, stacked) for (v, stacked), g in zip(self.trained, gradients)}
         pairs = [known[id(variable)] for variable in self.model.variables_to_update()]
         self.model.update_through_xla([g for g, _ in pairs], [stacked for _, stacked in pairs])
+        return losses
 
-    def steps(self, iterator: tf.data.Iterator, count: tf.Tensor) -> None:
-        """Take so many steps, on the next batches of each seed: (seeds, n, h, w, c)."""
+    def steps(self, iterator: tf.data.Iterator, count: tf.Tensor) -> tf.Tensor:
+        """Take so many steps, on the next batches of each seed: (seeds, n, h, w, c).
+
+        Returns:
+            The sum of each seed's losses: (seeds,).
+        """
         if self._program is None:
             # Traced by hand: TensorFlow would warn that many stacks trace the same function.
             program = tf.function(self._several_steps, autograph=False)
             self._program = program.get_concrete_function(iterator, count)
-        self._program(iterator, count)
+        return self._program(iterator, count)
 
     def _several_steps(self, iterator, count):
-        def step(number):
-            self._step(next(iterator))
-            return (number + 1,)
+        def step(number, losses):
+            return number + 1, losses + self._step(next(iterator))
 
-        tf.while_loop(lambda number: number < count, step, (tf.constant(0),))
+        start = (tf.constant(0), tf.zeros(self.count, self.model.precision))
+        return tf.while_loop(lambda number, _: number < count, step, start)[1]
 
     # ---- from models, and back to them ---------------------------------------------
 
-    def _pairs(self, models):
-        """Pair each variable of the stack with those of the models."""
+    def variables(self) -> list[keras.Variable]:
+        """List the stacked variables, in the order of a model's `state`."""
         known = {id(v): stacked for v, stacked in [*self.trained, *self.others]}
         ours = [known[id(variable)] for variable in self.model.variables]
-        for optimizer in self.model.list_optimizers():
-            ours += optimizer.variables
-        return zip(ours, zip(*(state(model) for model in models), strict=True), strict=True)
+        return sum((each.variables for each in self.model.list_optimizers()), ours)
 
     def start_from(self, models: Sequence[VAE]) -> None:
         """Take over the state of the models."""
-        for stacked, each in self._pairs(models):
+        states = zip(*map(state, models), strict=True)
+        for stacked, each in zip(self.variables(), states, strict=True):
             # Adam's count and rate are the same for all.
             alike = stacked.shape == each[0].shape
             stacked.assign(each[0] if alike else np.stack(each))
 
-    def hand_back(self, models: Sequence[VAE]) -> None:
-        """Give the models their state."""
-        for stacked, each in self._pairs(models):
-            values = ops.convert_to_numpy(stacked)
-            alike = stacked.shape == each[0].shape
-            for row, variable in enumerate(each):
-                variable.assign(values if alike else values[row])
+
+def hand_back(values: Sequence[tf.Tensor], row: int, model: VAE) -> None:
+    """Give a model its row of the values of a stack's variables."""
+    for value, variable in zip(values, state(model), strict=True):
+        variable.assign(value if value.shape == variable.shape else value[row])
 
 
 _shared_stack = lru_cache(maxsize=2)(Stack)
@@ -154,7 +157,8 @@ def train_seeds(
     Each is the model that `train` makes of its seed: the same start values, the same order of
     images and the same noise. Only rounding differs, as sums over several seeds are added up in
     another order, and grows as training goes on. It pays for small dense networks (the book's page
-    on speed has a table), not for convolutions.
+    on speed has a table), not for convolutions. A seed that diverges gives the model of its last
+    good look, a hundred steps apart, with a warning; the others go on.
 
     Args:
         architecture, images, steps, likelihood, kl_weight, params, learning_rate: as for `train`.
@@ -180,6 +184,8 @@ def train_seeds(
         [0, 1, 2]
     """
     check_whole(steps, 1, "steps")
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds must be a list of whole numbers; got {seeds!r}")
     seeds = [check_whole(seed, 0, "each of seeds") for seed in seeds]
     if not seeds:
         raise ValueError("seeds must hold at least one whole number; got none")
@@ -199,10 +205,28 @@ def train_seeds(
             unit="step",
             disable=not verbose,
         )
+        # The last two looks of each seed: the older one has given finite losses since.
+        looks = {row: [copied(stack.variables())] for row in range(len(seeds))}
+        diverged = set()
         with bar:
             for done in range(0, steps, STEPS_PER_CALL):
                 count = min(STEPS_PER_CALL, steps - done)
-                stack.steps(iterator, tf.constant(count))
+                losses = stack.steps(iterator, tf.constant(count))
                 bar.update(count)
-        stack.hand_back(models)
+                now = copied(stack.variables())
+                diverged |= set(np.flatnonzero(~np.isfinite(losses)))
+                for row in looks.keys() - diverged:
+                    looks[row] = [looks[row][-1], now]
+        for row, model in enumerate(models):
+            _take_the_last_good(looks[row], row, model, images.train[:ENOUGH_IMAGES])
+    for seed, model in zip(seeds, models):
+        if int(model.step) < steps:
+            warn_of_divergence(f"the loss of seed {seed} was not finite", int(model.step))
     return models
+
+
+def _take_the_last_good(looks, row, model, images):
+    for values in reversed(looks):
+        hand_back(values, row, model)
+        if gives_numbers(model, images):
+            return
