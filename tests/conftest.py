@@ -38,6 +38,12 @@ def plain_surroundings(monkeypatch):
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+@pytest.fixture
+def tried(record_property):
+    """Say how often a test tried a fault: `tried("killed while training", 20)`."""
+    return lambda fault, times: record_property("tried", [fault, times])
+
+
 # Sizes of networks that train within milliseconds.
 TINY = Params(
     image_shape=(8, 8, 1),
