@@ -44,6 +44,11 @@ def test_each_notebook_runs_once_in_its_folder_and_is_kept(notebook, tmp_path):
         assert not nbformat.read(path, 4).cells[0].outputs
 
 
+def test_kernels_are_spoken_to_in_cipher(notebook, tmp_path, capfd):
+    assert execute.execute([notebook("a")], tmp_path / "kept", timeout=60) == {}
+    assert "without encryption" not in capfd.readouterr().err
+
+
 def test_a_notebook_that_fails_is_named_with_its_error_and_the_others_are_kept(notebook, tmp_path):
     good, bad = notebook("good"), notebook("bad", "1 / 0")
     kept = tmp_path / "kept"
@@ -61,6 +66,7 @@ def test_what_nbmake_has_run_does_not_run_again(notebook, tmp_path):
     told = [*command, "--keep-notebooks", kept, good, bad]
     ended = subprocess.run(told, cwd=ROOT, capture_output=True, text=True)
     assert "1 failed, 1 passed" in ended.stdout
+    assert "without encryption" not in ended.stdout  # the kernel of the one that failed
     assert [record.uri for record in get_cache(kept).list_cache_records()] == [str(good)]
     assert execute.execute([good], kept, timeout=60) == {}
     assert good.with_suffix(".ran").read_text() == "1\n"

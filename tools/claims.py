@@ -23,7 +23,7 @@ import yaml
 from jupyter_cache.executors.utils import single_nb_execution
 from tqdm import tqdm
 
-from tools.execute import ROOT, side_by_side
+from tools.execute import ENCRYPTED, ROOT, side_by_side
 
 DATA = ("mnist", "digits")
 # A chapter also uses a few seeds above its own, hence the distance.
@@ -128,7 +128,9 @@ def run(path, dataset, seed, timeout):
     """
     os.environ.update(VAE_DATASET=dataset, VAE_SEED=str(seed))  # the kernel inherits both
     notebook, texts = counting_notebook(nbformat.read(path, 4))
-    result = single_nb_execution(notebook, str(path.parent), timeout, allow_errors=True)
+    result = single_nb_execution(
+        notebook, str(path.parent), timeout, allow_errors=True, config=ENCRYPTED
+    )
     errors = [
         f"{output.ename}: {output.evalue}"
         for cell in notebook.cells

@@ -19,10 +19,13 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
 from tqdm import tqdm
+from traitlets.config import Config
 
 from tools.cpu_share import keep_to_share, workers
 
 ROOT = Path(__file__).parent.parent
+# What a notebook and its kernel say to each other, nobody else on the machine can read.
+ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
 
 
 def notebooks():
@@ -41,7 +44,9 @@ def _start(numbers, count):
 
 def _run(path, timeout):
     notebook = nbformat.read(path, 4)
-    return single_nb_execution(notebook, str(path.parent), timeout, allow_errors=False)
+    return single_nb_execution(
+        notebook, str(path.parent), timeout, allow_errors=False, config=ENCRYPTED
+    )
 
 
 @contextmanager

@@ -6,13 +6,16 @@ passed where jupyter-book finds them, as `tools.execute` does.
 
 import os
 import time
+from functools import partial
 from unittest.mock import patch
 
+import nbmake.nb_run
 import nbmake.pytest_items
 from jupyter_cache import get_cache
+from nbclient import NotebookClient
 from nbmake.nb_run import NotebookRun
 
-from tools.execute import keep
+from tools.execute import ENCRYPTED, keep
 
 
 def pytest_addoption(parser):
@@ -38,3 +41,4 @@ def pytest_configure(config):
 
     if folder:
         nbmake.pytest_items.NotebookRun = KeptRun
+        nbmake.nb_run.NotebookClient = partial(NotebookClient, config=ENCRYPTED)
