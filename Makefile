@@ -1,10 +1,12 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages pdf zip notebooks twice test fuzz test-oldest test-browser lab bench claims links pictures clean
+.PHONY: help book pages pdf zip notebooks twice test fuzz test-oldest test-newest test-browser lab bench claims \
+  claims-of-the-week links pictures audit sbom pins clean .venv-newest/.ready
 
 BIN := .venv/bin
 READY := .venv/.ready
+TESTED := .venv/.tested
 
 # TensorFlow writes about processors and missing GPUs; the debugger about frozen modules.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -33,12 +35,17 @@ help:
 	@echo "make test         check the package, the repository and every notebook (kept for make pages)"
 	@echo "make fuzz         random and bad input to every public function, much more than make test"
 	@echo "make test-oldest  check the package with the oldest versions it supports"
+	@echo "make test-newest  the same with the newest that there are"
 	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
 	@echo "make bench        measure the speed, beside PyTorch and JAX (installs both)"
 	@echo "make claims       count how often each claim holds on other seeds, SEEDS=10 of them (hours; goes on)"
+	@echo "make claims-of-the-week  the same anew for one notebook, another one each week"
 	@echo "make pictures     take the pictures of the built book anew: the README's, and the live page's"
 	@echo "make links        check the links of the book's pages (needs a network)"
+	@echo "make audit        look for known weaknesses of the packages and the pages' scripts (needs a network)"
+	@echo "make sbom         list what the book was built with, in _build/sbom.json (CycloneDX)"
+	@echo "make pins         take the newest versions into requirements.txt and requirements-test.txt"
 	@echo "make clean        remove what the other targets made, also the environment"
 	@echo
 	@echo "LAB=--no-browser        options for JupyterLab (make lab LAB=...)"
@@ -58,7 +65,7 @@ pages: $(READY) .venv/.scripts
 	$(call build,$(CURDIR)/.venv/kept/$$( $(FINGERPRINT)))
 
 # All chapters on paper; and all pages for a reader without a network.
-pdf: $(READY)
+pdf: $(TESTED)
 	$(BIN)/python -m tools.pdf _build/html _build/posterior-collapse.pdf
 
 zip: $(READY)
@@ -88,7 +95,7 @@ define build
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 endef
 
-test: $(READY)
+test: $(TESTED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -101,23 +108,25 @@ test: $(READY)
 	@echo "and, unless make bench has installed JAX, the script benchmarks/burda.py."
 
 # Other cases each time; those of `make test` are the same each time.
-fuzz: $(READY)
+fuzz: $(TESTED)
 	FUZZ=1 $(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 tests/test_fuzz.py
 
-# With one core for each of two workers, as in `make test`; without notebooks and the book. What old
+# With one core for each of two workers, as in `make test`; without notebooks and the book. What other
 # versions warn of is theirs.
-test-oldest: .venv-oldest/.ready
-	.venv-oldest/bin/python -m pytest -n $$(.venv-oldest/bin/python -m tools.cpu_share) --maxschedchunk=1 -W default -W error::RuntimeWarning $(PACKAGE_TESTS)
+test-oldest test-newest: test-%: .venv-%/.ready
+	.venv-$*/bin/python -m pytest -n $$(.venv-$*/bin/python -m tools.cpu_share) --maxschedchunk=1 \
+	  -W default -W error::RuntimeWarning $(PACKAGE_TESTS)
 
 ALONE := tests_browser/test_live_alone.py
 
 # What `make book` built, in Debian's Chromium or in what CHROMIUM names; the live page in Firefox, too.
-test-browser: $(READY)
+test-browser: $(TESTED)
 	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --dist loadfile --ignore $(ALONE) tests_browser
 	$(BIN)/python -m pytest $(ALONE)
 
+# For this machine alone, and with a token, as is the default.
 lab: $(READY)
-	$(BIN)/jupyter-lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
+	$(BIN)/jupyter-lab --ServerApp.ip=127.0.0.1 --KernelManager.transport_encryption=auto --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
 
 # PARTS="steps quality growth book literature": some of the measurements, in place of all.
 bench: .venv/.bench
@@ -128,8 +137,14 @@ SEEDS := 10
 claims: $(READY)
 	$(BIN)/python -m tools.claims $(SEEDS) $(NOTEBOOKS)
 
+# By the number of the week; what is in the record would not run again.
+CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
+claims-of-the-week: $(READY)
+	rm -f benchmarks/claims.json
+	$(MAKE) claims NOTEBOOKS="$(word $(shell expr $$(date +%s) / 604800 % $(words $(CHAPTERS)) + 1),$(CHAPTERS))"
+
 # Of what `make book` built.
-pictures: $(READY)
+pictures: $(TESTED)
 	$(BIN)/python -m tools.screenshots book/assets
 
 # Without running the notebooks: only their links count here.
@@ -137,8 +152,30 @@ links: $(READY)
 	sed '$(HERE); s/execute_notebooks: *force/execute_notebooks: "off"/' _config.yml > .venv/links.yml
 	$(BIN)/jupyter-book build . --config .venv/links.yml --builder linkcheck --path-output .venv/links
 
+# Both ask a database of weaknesses, the one of PyPI and the one of npm. What could not be asked is
+# an error: without --strict, pip-audit then finds no weakness.
+SCRIPTS := from tools.fetch_scripts import PACKAGES; print(*(package for package, _, _ in PACKAGES))
+UNKNOWN := { echo "make audit: what stands above is a weakness, or why the database could not be asked." >&2; exit 1; }
+audit: $(TESTED)
+	$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements-test.txt || $(UNKNOWN)
+	rm -rf .venv/audit && mkdir .venv/audit
+	npm install --silent --prefix .venv/audit --package-lock-only --ignore-scripts $$( $(BIN)/python -c '$(SCRIPTS)')
+	npm audit --prefix .venv/audit || $(UNKNOWN)
+
+sbom: $(TESTED)
+	$(BIN)/python -m tools.bill _build/sbom.json
+
+# The newest versions that go together on all systems and Pythons, and the hashes of their files.
+# No code of a package runs while it is installed: only wheels.
+LOCK := $(BIN)/uv --no-config pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+  --generate-hashes --only-binary :all: --emit-build-options --no-annotate --custom-compile-command "make pins" \
+  --extra cpu --extra notebook --group book
+pins: $(TESTED)
+	$(LOCK) --output-file requirements.txt
+	$(LOCK) --extra cluster --group test --constraints requirements.txt --output-file requirements-test.txt
+
 clean:
-	rm -rf _build .venv .venv-oldest .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf _build .venv .venv-oldest .venv-newest .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
@@ -157,13 +194,16 @@ endef
 export CHECK
 check = $(BIN)/python -c "$$CHECK" 2> .venv/check.log || { cat .venv/check.log >&2; exit 1; }
 
-FINGERPRINT := { cat $$(find vae_utils -name '*.py' | sort) requirements.txt constraints.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
+FINGERPRINT := { cat $$(find vae_utils -name '*.py' | sort) requirements.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
   | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'
 
 # TensorFlow 2.21 has no packages for other versions of Python.
 SUPPORTED := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-$(READY): requirements.txt constraints.txt pyproject.toml
+# Each file has the checksum that is written beside its version.
+PINNED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+$(READY): requirements.txt pyproject.toml
 	@python=; \
 	for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 	  if $$candidate -c '$(SUPPORTED)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
@@ -174,22 +214,39 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	  echo "A Python in another place: make book PYTHON=/path/to/python3" >&2; \
 	  exit 1; \
 	fi; \
-	echo "Installing requirements.txt into .venv: once, a few minutes, about 3 GB."; \
+	echo "Installing requirements.txt into .venv: once, a few minutes, about 2.2 GB."; \
 	$$python -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PINNED) -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What readers do without: the tests, browsers' drivers, Dask, ONNX.
+$(TESTED): requirements-test.txt $(READY)
+	@echo "Installing requirements-test.txt into .venv: once, a minute or two."
+	@$(PINNED) -r requirements-test.txt
 	@touch $@
 
 # The lower bounds of pyproject.toml on the oldest Python; nothing of requirements.txt.
 OLDEST_PYTHON := 3.11
-PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks burda claims execute exercises export figures \
-  killed_tools late_sliders ledger numbers order pdf pictures playground quick_pages repository scripts sliders),$(sort $(wildcard tests/test_*.py)))
+PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks bill burda claims execute exercises export figures \
+  killed_tools lab late_sliders ledger numbers order pdf pictures playground quick_pages repository scripts sliders),\
+  $(sort $(wildcard tests/test_*.py)))
 
 .venv-oldest/.ready: oldest.txt pyproject.toml
 	@echo "Installing oldest.txt into .venv-oldest: once, a minute or two."
 	$(or $(PYTHON),python$(OLDEST_PYTHON)) -m venv --clear .venv-oldest
 	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -c oldest.txt -e '.[cluster]' hypothesis pytest pytest-xdist
+	  -c oldest.txt -e '.[cluster,tensorflow]' hypothesis pytest pytest-xdist
 	@touch $@
+
+# What the newest Python gets today, so always anew.
+NEWEST_PYTHON := 3.13
+.venv-newest/.ready:
+	@echo "Installing the newest versions into .venv-newest: a minute or two."
+	$(or $(PYTHON),python$(NEWEST_PYTHON)) -m venv --clear .venv-newest
+	@.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -e '.[cluster,cpu]' hypothesis pytest pytest-xdist
+	@.venv-newest/bin/python -m pip freeze --exclude-editable
 
 # The scripts of the pages, so that they need no other host; from their CDN where npm is missing.
 .venv/.scripts: tools/fetch_scripts.py $(READY)
@@ -197,6 +254,7 @@ PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks burda clai
 	@test ! -d .venv/scripts || touch $@
 
 # The peers of the benchmarks are large, and nothing else needs them.
-.venv/.bench: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+.venv/.bench: $(TESTED)
+	$(BIN)/python -m pip freeze --exclude-editable > .venv/pins.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .venv/pins.txt -e '.[bench]'
 	@touch $@

@@ -61,6 +61,7 @@ def test_what_nbmake_has_run_does_not_run_again(notebook, tmp_path):
     told = [*command, "--keep-notebooks", kept, good, bad]
     ended = subprocess.run(told, cwd=ROOT, capture_output=True, text=True)
     assert "1 failed, 1 passed" in ended.stdout
+    assert "without encryption" not in ended.stdout  # the kernel of the one that failed
     assert [record.uri for record in get_cache(kept).list_cache_records()] == [str(good)]
     assert execute.execute([good], kept, timeout=60) == {}
     assert good.with_suffix(".ran").read_text() == "1\n"

@@ -15,6 +15,8 @@ import pytest
 import tensorflow as tf
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import vae_utils
@@ -22,6 +24,8 @@ from vae_utils import remedies
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
+MAKEFILE = (ROOT / "Makefile").read_text("utf8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
 
 # What each chapter promises: the keys under which its results are glued.
@@ -203,9 +207,9 @@ def test_launch_buttons_go_where_the_environment_is():
     assert buttons["binderhub_url"] == "https://mybinder.org"
     assert buttons["colab_url"] == "https://colab.research.google.com"
     assert buttons["notebook_interface"] == "jupyterlab"
-    requirements = (ROOT / "requirements.txt").read_text("utf8").splitlines()
-    assert "-e ." in requirements
-    assert any(line.startswith("jupyterlab==") for line in requirements)
+    # Binder installs requirements.txt, and then the package that these two describe.
+    assert "jupyterlab" in pins("requirements.txt")
+    assert {"build-system", "project"} <= PYPROJECT.keys()
     # Binder takes another Python, and other requirements, unless told so here.
     assert (ROOT / "runtime.txt").read_text("utf8").strip() == "python-3.11"
     assert not (ROOT / "binder").exists() and not (ROOT / ".binder").exists()
@@ -371,17 +375,74 @@ def test_code_of_the_readme_trains_on_images_of_ones_own(tmp_path):
     assert exported.serve(np.full((3, 20, 28, 3), 0.5, "float32")).shape == (3, 20, 28, 3)
 
 
-def test_requirements_are_pinned_without_addresses():
-    for name in ("requirements.txt", "constraints.txt", "oldest.txt"):
-        for line in (ROOT / name).read_text("utf8").splitlines():
-            if line and not line.startswith(("#", "-e .", "-c constraints.txt")):
-                assert re.fullmatch(r"[\w.-]+==[\w.]+", line), f"{name}: {line}"
+# ---- what is installed -------------------------------------------------------
+
+
+def pinned_lines(name):
+    """The lines of a file of requirements, each with its hashes, without comments."""
+    text = re.sub(r"^#.*\n", "", (ROOT / name).read_text("utf8"), flags=re.M)
+    return [line for line in text.replace("\\\n", " ").splitlines() if line]
 
 
 def pins(name):
-    """Package -> its exact version, in a file of requirements or constraints."""
-    lines = (ROOT / name).read_text("utf8").splitlines()
-    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    """Package -> its exact version."""
+    pinned = (line.split()[0].split("==") for line in pinned_lines(name) if "==" in line)
+    return {canonicalize_name(package): version for package, version in pinned}
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-test.txt"])
+def test_each_requirement_is_pinned_with_hashes_and_no_file_names_an_address(name):
+    assert "//" not in (ROOT / name).read_text("utf8")
+    first, *lines = pinned_lines(name)
+    assert first == "--only-binary :all:"
+    for line in lines:
+        assert re.fullmatch(r"[\w-]+==[\w.]+( ; [^-]+)?( +--hash=sha256:[0-9a-f]{64})+", line), line
+
+
+def test_the_oldest_versions_are_pinned():
+    for line in pinned_lines("oldest.txt"):
+        assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
+
+
+def test_pins_are_those_of_all_that_is_asked_for():
+    project, groups = PYPROJECT["project"], PYPROJECT["dependency-groups"]
+    extras = project["optional-dependencies"]
+    book = [*project["dependencies"], *extras["cpu"], *extras["notebook"], *groups["book"]]
+    for name, wanted in (
+        ("requirements.txt", book),
+        ("requirements-test.txt", [*book, *extras["cluster"], *groups["test"]]),
+    ):
+        pinned = pins(name)
+        for requirement in map(Requirement, wanted):
+            version = pinned.get(canonicalize_name(requirement.name))
+            assert version and version in requirement.specifier, f"{name}: {requirement}"
+
+
+def test_the_tests_run_with_the_versions_of_the_book():
+    assert pins("requirements.txt").items() <= pins("requirements-test.txt").items()
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-test.txt"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize(
+    ("system", "machine", "wanted"),
+    [
+        ("linux", "x86_64", "tensorflow-cpu"),
+        ("linux", "aarch64", "tensorflow"),
+        ("darwin", "arm64", "tensorflow"),
+    ],
+)
+def test_each_system_gets_one_tensorflow(name, python, system, machine, wanted):
+    """Both at once would write over each other's files."""
+    there = {
+        "sys_platform": system,
+        "platform_machine": machine,
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+    }
+    lines = [line.split(" --hash")[0] for line in pinned_lines(name)[1:]]
+    taken = [one for one in map(Requirement, lines) if not one.marker or one.marker.evaluate(there)]
+    assert [one.name for one in taken if one.name.startswith("tensorflow")] == [wanted]
 
 
 def release(version):
@@ -390,22 +451,61 @@ def release(version):
 
 
 def test_lower_bounds_are_the_versions_that_are_tested():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
-    bounds = dict(dependency.split(">=") for dependency in project["dependencies"])
+    project = PYPROJECT["project"]
+    extras = project["optional-dependencies"]
+    bounds = dict(
+        dependency.split(">=") for dependency in [*project["dependencies"], *extras["tensorflow"]]
+    )
     oldest = pins("oldest.txt")
     assert {name: release(oldest[name]) for name in bounds} == {
         name: release(bound) for name, bound in bounds.items()
     }
+    for requirement in map(Requirement, extras["cpu"]):
+        assert str(requirement.specifier) == f">={bounds['tensorflow']}"
     python = project["requires-python"].removeprefix(">=")
-    assert f"\nOLDEST_PYTHON := {python}\n" in (ROOT / "Makefile").read_text("utf8")
+    assert f"\nOLDEST_PYTHON := {python}\n" in MAKEFILE
 
 
 def test_hooks_have_the_versions_of_the_requirements():
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf8"))
-    pinned = pins("requirements.txt")
+    pinned = pins("requirements-test.txt")
     for repo in config["repos"]:
         name = repo["repo"].rsplit("/", 1)[1].removesuffix("-pre-commit")
         assert repo["rev"].removeprefix("v") == pinned[name], name
+
+
+# ---- what runs elsewhere -----------------------------------------------------
+
+
+def steps():
+    """Each step of the workflows: (name of the file, step)."""
+    for file in sorted((ROOT / ".github/workflows").glob("*.yml")):
+        for job in yaml.safe_load(file.read_text("utf8"))["jobs"].values():
+            each = job.get("strategy", {}).get("matrix", {}).get("include", [])
+            targets = " ".join(entry["target"] for entry in each)
+            for step in job["steps"]:
+                step["run"] = step.get("run", "").replace("${{ matrix.target }}", targets)
+                yield file.name, step
+
+
+def test_the_workflows_call_targets_that_the_makefile_has():
+    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", MAKEFILE, re.M)[1].split()
+    lines = [(name, line) for name, step in steps() for line in step["run"].splitlines()]
+    lines += [(".ci/run", line) for line in (ROOT / ".ci/run").read_text("utf8").splitlines()]
+    called = set()
+    for name, line in lines:
+        if match := re.fullmatch(r"(?:\w+=\S+ )*make (.+)", line):
+            assert set(match[1].split()) <= set(phony), f"{name}: {line}"
+            called |= set(match[1].split())
+    assert {"test", "book", "test-browser", "test-oldest", "test-newest", "audit"} <= called
+
+
+def test_the_workflows_use_actions_of_one_commit_each():
+    """A tag may be moved to other code."""
+    used = [(name, step["uses"]) for name, step in steps() if "uses" in step]
+    assert used
+    for name, action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), f"{name}: {action}"
 
 
 WITHOUT_A_NOTEBOOK = """
@@ -426,6 +526,12 @@ def test_the_package_is_imported_without_anything_that_needs_a_notebook():
     command = [sys.executable, "-c", WITHOUT_A_NOTEBOOK]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_without_tensorflow_one_line_says_what_to_install():
+    code = "import sys; sys.modules['tensorflow'] = None; import vae_utils"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode and "ImportError: vae_utils needs TensorFlow: pip" in done.stderr
 
 
 def test_the_reference_page_shows_every_public_name_with_an_example():

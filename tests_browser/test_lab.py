@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -25,10 +26,11 @@ def lab(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    token = secrets.token_hex()
     options = {
         "ServerApp.port": port,
         "ServerApp.root_dir": tmp_path,
-        "IdentityProvider.token": "",
+        "IdentityProvider.token": token,
         "ServerApp.open_browser": False,
         "ServerApp.allow_root": True,
         "LabApp.news_url": None,
@@ -43,7 +45,7 @@ def lab(tmp_path):
             stderr=log,
         )
         try:
-            yield wait_for(f"http://127.0.0.1:{port}", tmp_path / "lab.log")
+            yield wait_for(f"http://127.0.0.1:{port}", tmp_path / "lab.log"), token
         finally:
             server.terminate()
             server.wait(30)
@@ -83,14 +85,15 @@ def answer_is_quick(page, second):
 
 
 def test_train_watch_stop_and_train_again(browser, lab):
+    address, token = lab
     context = browser.new_context(viewport={"width": 1400, "height": 1200})
     page = context.new_page()
     context.route(
-        "**/*", lambda route: route.continue_() if lab in route.request.url else route.abort()
+        "**/*", lambda route: route.continue_() if address in route.request.url else route.abort()
     )
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(f"{lab}/lab/tree/{NOTEBOOK}")
+    page.goto(f"{address}/lab/tree/{NOTEBOOK}?token={token}")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=60_000)
     page.wait_for_timeout(3_000)  # JupyterLab forgets cells that are run in a kernel's first moment

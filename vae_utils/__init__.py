@@ -6,6 +6,14 @@ linear, recogniser, remedies, programs, runs, together, sweeps.
 What needs a notebook is in `vae_utils.notebook`, which this page does not import.
 """
 
+import importlib.util
+
+if importlib.util.find_spec("tensorflow") is None:
+    raise ImportError(
+        "vae_utils needs TensorFlow: pip install tensorflow (or tensorflow-cpu, which is smaller "
+        "and has nothing for a GPU; never both)"
+    )
+
 import keras
 
 if keras.backend.backend() != "tensorflow":
