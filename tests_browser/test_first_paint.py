@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from conftest import PAGES
-from test_pages import toc_files
 
 from tools.pace import slowness
+from tools.toc import pages
 
 # A phone far from its mast: bytes a second, and milliseconds there and back.
 SLOW_4G = {"downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8, "latency": 150}
@@ -70,7 +70,7 @@ def first_paint(browser, address):
     return time
 
 
-@pytest.mark.parametrize("name", [*toc_files(), "genindex", "search"])
+@pytest.mark.parametrize("name", [*pages(), "genindex", "search"])
 def test_the_first_words_are_there_within_a_second(browser, compressed, name):
     times = []
     for _ in range(3):  # the best of three: what else the machine does is not the page's

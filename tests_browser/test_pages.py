@@ -10,21 +10,15 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
-import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import PAGES, load_all
 from playwright.sync_api import expect
 
+from tools.toc import pages
+
 ROOT = PAGES.parents[1]
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
 MEGABYTE = 1_000_000
-
-
-def toc_files():
-    chapters = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
-    sections = [section for chapter in chapters for section in chapter.get("sections", [])]
-    return [TOC["root"], *(entry["file"] for entry in [*chapters, *sections])]
 
 
 def widget_state(page):
@@ -154,7 +148,7 @@ CUT_WORDS = """
 WINDOWS = [(380, 900), (640, 512), (1280, 1024)]
 
 
-@pytest.mark.parametrize("name", [*toc_files(), "genindex", "search"])
+@pytest.mark.parametrize("name", [*pages(), "genindex", "search"])
 @pytest.mark.parametrize(("width", "height"), WINDOWS)
 def test_nothing_fails_and_nothing_is_too_wide_or_cut(visit, name, width, height):
     seen = visit(name, width, height=height)
@@ -194,7 +188,7 @@ UNSEEN_FOCUS = """
 """
 
 
-@pytest.mark.parametrize("name", [*toc_files(), "genindex", "search"])
+@pytest.mark.parametrize("name", [*pages(), "genindex", "search"])
 def test_axe_finds_nothing_and_the_focus_is_seen(visit, name):
     page = visit(name).page
     load_all(page)
@@ -211,7 +205,7 @@ def test_axe_finds_nothing_and_the_focus_is_seen(visit, name):
         assert count > 20 and unseen == []
 
 
-@pytest.mark.parametrize("name", [name for name in toc_files() if name.startswith("notebooks/")])
+@pytest.mark.parametrize("name", [name for name in pages() if name.startswith("notebooks/")])
 def test_a_chapter_weighs_at_most_four_megabytes(visit, name):
     page = visit(name).page
     pictures = page.evaluate("[...document.images].map(i => i.src)")
@@ -234,7 +228,7 @@ WITHOUT_SLIDERS = {"notebooks/07b_one_rule", "notebooks/08_remedies", "notebooks
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in toc_files() if name.startswith("notebooks/") and name not in WITHOUT_SLIDERS],
+    [name for name in pages() if name.startswith("notebooks/") and name not in WITHOUT_SLIDERS],
 )
 @pytest.mark.parametrize("width", [380, 1280])
 def test_every_slider_shows_its_picture(visit, name, width):
@@ -322,9 +316,9 @@ def linked(path):
 
 
 def test_every_link_within_the_book_leads_somewhere():
-    pages = {path.resolve(): linked(path) for path in PAGES.rglob("*.html")}
+    built = {path.resolve(): linked(path) for path in PAGES.rglob("*.html")}
     lost, count = [], 0
-    for page, (_, links) in pages.items():
+    for page, (_, links) in built.items():
         if "_static" in page.parts:
             continue
         for link in links:
@@ -336,7 +330,7 @@ def test_every_link_within_the_book_leads_somewhere():
             target = place if parts.path else page
             # Settings of the live page, which another test tries.
             part = "" if "=" in parts.fragment else urllib.parse.unquote(parts.fragment)
-            if not target.is_file() or part and part not in pages.get(target, (set(),))[0]:
+            if not target.is_file() or part and part not in built.get(target, (set(),))[0]:
                 lost.append(f"{page.relative_to(PAGES)}: {link}")
     assert count > 2000 and lost == []
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import unicodedata
 
 import pypdf
 import pytest
@@ -21,17 +22,19 @@ def paper(tmp_path_factory):
 
 
 def words(text):
-    return re.sub(r"\W+", "", text)
+    """Letters and digits alone; fonts draw some pairs of letters as one."""
+    return re.sub(r"\W+", "", unicodedata.normalize("NFKC", text))
 
 
 def test_the_outline_names_each_page_and_the_contents_their_sheets(paper):
     titles = []
     for name in toc.pages():
-        heading = BeautifulSoup((PAGES / f"{name}.html").read_text("utf8"), "html.parser").h1
+        page = BeautifulSoup((PAGES / f"{name}.html").read_text("utf8"), "html.parser")
+        heading = page.select_one("article h1")
         heading.select_one(".headerlink").decompose()
         titles.append(heading.get_text())
     entries = [entry for entry in paper.outline if not isinstance(entry, list)]
-    assert [words(entry.title) for entry in entries] == [*map(words, ["Contents", *titles])]
+    assert [entry.title for entry in entries] == ["Contents", *titles]
     sheets = [paper.get_destination_page_number(entry) for entry in entries]
     assert sheets == sorted(set(sheets))
     contents = words(paper.pages[sheets[0]].extract_text())

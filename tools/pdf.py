@@ -5,6 +5,7 @@ A sheet can't be clicked: sliders show where they start, solutions are open, and
 of solutions and of the package. Code that only draws a figure stays in its fold, and off the paper.
 """
 
+import logging
 import posixpath
 import re
 import sys
@@ -14,6 +15,7 @@ import pypdf
 import yaml
 from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import sync_playwright
+from pypdf.generic import NameObject, TextStringObject
 
 from tools.browser import FLAGS, chromium, served
 from tools.toc import ROOT, pages, published
@@ -28,6 +30,8 @@ html, body { background: #fff; font-size: 10.5pt }
 .chapter { break-before: page }
 .title { padding-top: 35% }
 .title .name { font-size: 30pt; font-weight: 600; margin-bottom: 1rem }
+[data-live-vae] { break-inside: avoid }
+[data-live-vae] img { display: block; margin: auto; max-height: 17cm; width: auto }
 .contents a { color: inherit; text-decoration: none }
 .contents li { display: flex; justify-content: space-between; list-style: none }
 .contents .section { padding-left: 1.5em }
@@ -146,6 +150,27 @@ def sheets(file: Path) -> list[int]:
     return [(reader.get_destination_page_number(entry) or 0) + 1 for entry in entries]
 
 
+def name_outline(file: Path, headings: list[str]) -> None:
+    """Name the entries of the outline, into which Chromium writes each heading twice."""
+    writer = pypdf.PdfWriter(clone_from=file)
+    entries = _entries(writer.root_object["/Outlines"])
+    for entry, heading in zip(entries, headings, strict=True):
+        entry[NameObject("/Title")] = TextStringObject(heading)
+    writer.page_mode = "/UseOutlines"
+    writer.write(file)
+
+
+def _entries(above):
+    entry = above.get("/First")
+    while entry is not None:
+        entry = entry.get_object()
+        yield entry
+        yield from _entries(entry)
+        entry = entry.get("/Next")
+
+
+HEADINGS = """[...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].map(
+  (heading) => heading.textContent.replace(/\\s+/g, " ").trim())"""
 # The first entry is that of the contents themselves.
 NUMBER = """sheets => document.querySelectorAll(".contents .page").forEach(
   (place, i) => { place.textContent = sheets[i + 1]; })"""
@@ -153,6 +178,8 @@ NUMBER = """sheets => document.querySelectorAll(".contents .page").forEach(
 
 def main(folder: Path, file: Path) -> None:
     """Print the pages of a folder: twice, as the first time tells the numbers for the contents."""
+    # Chromium counts the objects of its files otherwise than pypdf, which says so in each run.
+    logging.getLogger("pypdf").setLevel(logging.ERROR)
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
     sources = {name: (folder / f"{name}.html").read_text("utf8") for name in pages()}
     whole = in_one(sources, config["title"], config["author"], published())
@@ -175,6 +202,7 @@ def main(folder: Path, file: Path) -> None:
                 outline=True,
             )
             page.evaluate(NUMBER, sheets(file))
+        name_outline(file, page.evaluate(HEADINGS))
         browser.close()
 
 
