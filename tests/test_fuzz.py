@@ -650,6 +650,16 @@ def callback(draw, name):
         answer(make, judge=lambda made: finite(made.images))
 
 
+@fuzz("BackupAndRestore", cases=10, many=60)
+def a_backup(draw, _):
+    folder = draw(mostly(["backup", Path("backup")]))
+
+    def judge(made):
+        assert made.backup_dir == Path(folder)
+
+    answer(lambda: vu.BackupAndRestore(folder), judge)
+
+
 architectures = mostly(["mlp"], st.just("conv"), st.just((1, 2, 3)), st.just((vu.VAE, len)))
 STEADY = dict(images=IMAGES, params=PARAMS, likelihood=vu.Gaussian(0.5), kl_weight=1.0)
 TRAINING = {

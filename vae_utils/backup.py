@@ -22,6 +22,9 @@ class BackupAndRestore(keras.callbacks.Callback):
     Args:
         backup_dir: a folder for this training alone.
 
+    Raises:
+        ValueError: if it is no path.
+
     Example:
         >>> import tempfile
         >>> import numpy as np
@@ -38,6 +41,8 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def __init__(self, backup_dir: str | Path) -> None:
         super().__init__()
+        if not isinstance(backup_dir, (str, Path)):
+            raise ValueError(f"backup_dir must be a path; got {backup_dir!r}")
         self.backup_dir = Path(backup_dir)
         self._unfinished = self.backup_dir / "unfinished.weights.h5"
 

@@ -75,10 +75,13 @@ def _are(targets, images):
     if len(parts) != 1 or parts[0] is images:
         return len(parts) == 1
     try:
-        with np.errstate(over="ignore"):
-            return np.array_equal(np.asarray(parts[0], "float32"), images)
-    except (TypeError, ValueError):  # no numbers
+        target = np.asarray(parts[0])
+    except (TypeError, ValueError):  # rows of several lengths
         return False
+    if target.dtype.kind not in "biuf":  # no numbers, or such as no image has
+        return False
+    with np.errstate(over="ignore"):
+        return np.array_equal(target.astype("float32"), images)
 
 
 @contextmanager
