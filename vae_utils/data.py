@@ -216,7 +216,8 @@ def _read_mnist(path):
     if not path.is_file():
         raise _Unavailable(f"there is no {_in_words(path)}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because NumPy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: np.ascontiguousarray(archive[name]) for name in MNIST_SHA256}
     except Exception as error:  # a damaged zip fails in many ways
         reason = getattr(error, "strerror", None) or error  # without the file's name again
