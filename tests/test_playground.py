@@ -282,7 +282,7 @@ def test_the_table_can_be_saved_and_no_file_is_overwritten(ground, tmp_path, mon
     ground.buttons["Save"].click()
     first, second = sorted(tmp_path.iterdir())
     assert first.read_text() == second.read_text() and str(second) in ground.status.value
-    (row,) = csv.DictReader(first.open())
+    (row,) = csv.DictReader(first.read_text().splitlines())
     assert row["rate"] == "0.0025" and float(row["elbo"]) == ground.runs[0]["elbo"]
     assert "curves" not in row
 

@@ -6,14 +6,18 @@ In the chapters, code that asserts something ends with the rows of its assertion
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import nbformat
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from tools.claims import DATA, ROOT, STORED, counting, fingerprint
+# jupyter-book has this folder on its path, and not the one above.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tools.claims import DATA, ROOT, STORED, counting, fingerprint  # noqa: E402
 
 FAULTS = ROOT / "benchmarks" / "faults.json"
 PAGE = "book/tested"

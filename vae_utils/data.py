@@ -249,7 +249,7 @@ def _read_mnist(path):
             raise _Unavailable(f"there is no {_in_words(path)}")
         if not path.is_file():
             raise _Unavailable(f"{_in_words(path)} is not a file")
-        file = path.open("rb")
+        file = path.open("rb")  # NumPy would leave a damaged one open
     except OSError as error:  # such as a folder that may not be looked into
         raise _Unavailable(f"{_in_words(path)} can't be read ({_reason(error)})") from None
     try:
