@@ -165,9 +165,10 @@ audit: $(TESTED)
 sbom: $(TESTED)
 	$(BIN)/python -m tools.bill _build/sbom.json
 
-# The newest versions that go together on all systems and Pythons, and the hashes of their files.
+# The newest versions that go together on all systems and Pythons, one of each package, and the hashes
+# of their files.
 # No code of a package runs while it is installed: only wheels.
-LOCK := $(BIN)/uv --no-config pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+LOCK := $(BIN)/uv --no-config pip compile pyproject.toml --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 \
   --generate-hashes --only-binary :all: --emit-build-options --no-annotate --custom-compile-command "make pins" \
   --extra cpu --extra notebook --group book
 pins: $(TESTED)

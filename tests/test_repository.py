@@ -397,6 +397,7 @@ def test_each_requirement_is_pinned_with_hashes_and_no_file_names_an_address(nam
     assert first == "--only-binary :all:"
     for line in lines:
         assert re.fullmatch(r"[\w-]+==[\w.]+( ; [^-]+)?( +--hash=sha256:[0-9a-f]{64})+", line), line
+    assert len(pins(name)) == len(lines), "one version for all Pythons, so that they agree"
 
 
 def test_the_oldest_versions_are_pinned():
