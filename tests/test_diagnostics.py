@@ -402,7 +402,7 @@ def test_linear_probe_takes_the_means_as_they_are():
 def test_linear_probe_refuses_bad_images_and_missing_labels():
     vae = constant_vae(np.zeros(2), 0.0)
     labels = np.arange(300) % 2
-    with pytest.raises(ValueError, match="images must"):
+    with pytest.raises(ValueError, match="train must"):
         linear_probe(vae, IMAGES * 255, labels, IMAGES, labels)
     with pytest.raises(ValueError, match=r"train_labels must have shape \(300,\).*got \(10,\)"):
         linear_probe(vae, IMAGES, labels[:10], IMAGES, labels)
