@@ -663,6 +663,8 @@ def test_sides_that_a_conv_decoder_cannot_draw_are_refused_with_ones_that_it_can
     vu.conv_decoder(Params(image_shape=(32, 28, 1)))
 
 
+# Keras tells which parts it skips before it gives up.
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
 def test_weights_that_do_not_fit_leave_the_model_as_it_was(tiny, bars, tmp_path):
     vae = compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny)))
     other_size = dataclasses.replace(tiny, latent_size=5)

@@ -127,8 +127,6 @@ def load_images(
         >>> images.train.shape, images.train_labels.shape
         ((810, 20, 28, 3), (810,))
     """
-    if folder is not None and not isinstance(folder, (str, Path)):
-        raise ValueError(f"folder must be a path; got {folder!r}. (Labels are given with labels=)")
     if source is not None and not isinstance(source, str):
         if folder is not None:
             raise ValueError(
@@ -136,6 +134,8 @@ def load_images(
                 f"{type(folder).__name__}. Labels are given with labels="
             )
         images = _own(source, labels)
+    elif folder is not None and not isinstance(folder, (str, Path)):
+        raise ValueError(f"folder must be a path; got {folder!r}. (Labels are given with labels=)")
     elif labels is not None:
         raise ValueError("labels go with an array of your own; MNIST and the digits bring theirs")
     else:

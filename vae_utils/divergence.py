@@ -42,7 +42,7 @@ class StopOnNaN(keras.callbacks.Callback):
         >>> with warnings.catch_warnings(record=True) as caught:
         ...     warnings.simplefilter("always")
         ...     history = vae.fit(images, verbose=0, callbacks=[StopOnNaN(images, every=1)])
-        >>> print(caught[0].message)
+        >>> print(caught[-1].message)
         the loss was nan at step 2: the model is that of step 0 again. Try a lower learning
         rate, a larger variance of the likelihood, or a lower KL weight
     """
