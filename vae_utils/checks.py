@@ -94,7 +94,7 @@ def as_array(values: Any, name: str) -> np.ndarray:
     except (TypeError, ValueError):
         kind = type(values).__name__
         raise ValueError(
-            f"{name} must be one array, with rows of one length; got a {kind}"
+            f"{name} must be one array, whose parts have one shape; got a {kind}"
         ) from None
 
 
