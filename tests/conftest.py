@@ -152,6 +152,16 @@ def good_content(tmp_path):
     return (write(tmp_path / "to serve") / "mnist.npz").read_bytes()
 
 
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, sprung):
+        self.sprung = sprung
+
+    def __reduce__(self):
+        return type(self.sprung).mkdir, (self.sprung,)
+
+
 def a_record(moments, pictures=8, side=8, seed=0):
     """What a `Recorder` holds, from random numbers."""
     rng = np.random.default_rng(seed)

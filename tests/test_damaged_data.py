@@ -9,6 +9,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+from conftest import Trap
 from small_mnist import SMALL, assert_is_small_mnist, write
 
 from vae_utils import data, load_images
@@ -117,16 +118,6 @@ def test_a_file_damaged_at_any_place_is_noticed_and_downloaded_again(
     assert server.asked.count("GET") == 100 - harmless
     assert harmless == 0 if spoil is cut_short else harmless < 10
     tried("the data file damaged", 100)
-
-
-class Trap:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, sprung):
-        self.sprung = sprung
-
-    def __reduce__(self):
-        return type(self.sprung).mkdir, (self.sprung,)
 
 
 def in_an_array(trap):

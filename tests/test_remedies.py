@@ -83,6 +83,14 @@ def test_geco_begins_with_the_first_error_and_forgets_it_slowly():
     assert float(vae.log_multiplier) == pytest.approx(vae.rate * (2 + vae.memory * 2), rel=1e-5)
 
 
+@pytest.mark.parametrize("tolerance", [0, -1.0, np.nan, None, "0.1"])
+def test_geco_needs_a_tolerance(tolerance):
+    with pytest.raises(ValueError, match="Steered.tolerance must be"):
+        steered(tolerance)(mlp_encoder(TINY), mlp_decoder(TINY))
+    with pytest.raises(ValueError, match="GECO.tolerance must be set"):
+        remedies.GECO(mlp_encoder(TINY), mlp_decoder(TINY))
+
+
 # ---- the scale -----------------------------------------------------------------------
 
 

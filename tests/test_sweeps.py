@@ -1,5 +1,7 @@
 """Sweeps: on this machine, on a cluster, interrupted and continued. (Killed: test_killed.py.)"""
 
+import hashlib
+import pickle
 from dataclasses import replace
 
 import distributed
@@ -7,7 +9,7 @@ import joblib
 import keras
 import numpy as np
 import pytest
-from conftest import TINY, bright_bars
+from conftest import TINY, Trap, bright_bars
 
 from vae_utils import Gaussian, Images, sweep, sweeps, train, train_seeds
 from vae_utils.schedules import Constant, Linear
@@ -53,6 +55,18 @@ def test_an_interrupted_sweep_continues(tmp_path, monkeypatch):
     assert calls == [0, 1, 0, 0, 1]  # the third broke off and ran again
     monkeypatch.setattr(sweeps, "train", None)  # nothing is left to train
     assert_same(tiny_sweep(tmp_path), results)
+
+
+def test_a_pickle_in_the_folder_is_never_loaded(tmp_path):
+    one_run = {"over": {"seed": [0]}, "kl_weight": 1.0}
+    results = tiny_sweep(tmp_path, **one_run)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    trap = Trap(tmp_path / "sprung")
+    pickled = pickle.dumps(trap)
+    file.write_bytes(hashlib.sha256(pickled).digest() + pickled)
+    assert_same(tiny_sweep(tmp_path, **one_run), results)
+    assert not trap.sprung.exists() and file.read_bytes() == whole
 
 
 def test_other_images_or_settings_are_other_runs(tmp_path, monkeypatch):

@@ -96,6 +96,9 @@ class GECO(VAE):
     `memory` are for trainings of about a thousand steps: with a memory as long as theirs, the
     errors of the first steps would decide.
 
+    Raises:
+        ValueError: unless `tolerance`, a squared error per pixel, is set to a number above 0.
+
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
         >>> class Steered(GECO):
@@ -112,6 +115,10 @@ class GECO(VAE):
     rate, memory = 0.01, 0.9
 
     def __init__(self, *args: Any, **settings: Any) -> None:
+        name = f"{type(self).__name__}.tolerance"
+        if not hasattr(self, "tolerance"):
+            raise ValueError(f"{name} must be set in a subclass: to a squared error per pixel")
+        check_positive(self.tolerance, name)
         super().__init__(*args, **settings)
         for name in ("log_multiplier", "excess"):
             setattr(self, name, self.add_weight((), "zeros", trainable=False, name=name))

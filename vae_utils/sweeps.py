@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-import pickle
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from numbers import Integral
 from pathlib import Path
 
@@ -176,7 +176,12 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 
 def _save(path, result):
     """Write a file that starts with its checksum, so that it is either whole or not there."""
-    contents = pickle.dumps(result)
+    numbers, record = result
+    arrays = {f"summary {name}": value for name, value in numbers.items()}
+    arrays |= {f"record {name}": value for name, value in record.items()}
+    buffer = BytesIO()
+    np.savez(buffer, **arrays)
+    contents = buffer.getvalue()
     # Two machines may write the same run at once; each needs a name of its own.
     unfinished = path.with_suffix(f".{uuid.uuid4().hex}")
     try:
@@ -195,4 +200,10 @@ def _load(path):
     digest, contents = written[:DIGEST_BYTES], written[DIGEST_BYTES:]
     if hashlib.sha256(contents).digest() != digest:
         return None
-    return pickle.loads(contents)
+    try:
+        with np.load(BytesIO(contents), allow_pickle=False) as arrays:
+            named = {name.partition(" ")[::2]: arrays[name] for name in arrays}
+    except ValueError:  # a pickle, which could run code when it is loaded
+        return None
+    numbers = {name: value.item() for (kind, name), value in named.items() if kind == "summary"}
+    return numbers, {name: value for (kind, name), value in named.items() if kind == "record"}
