@@ -79,7 +79,7 @@ class Firefox:
     def close(self):
         self.socket.close()
         self.process.terminate()
-        self.process.wait()
+        self.process.communicate()  # which also closes the pipe
 
 
 @pytest.fixture(scope="module")
