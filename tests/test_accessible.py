@@ -16,6 +16,11 @@ CHAPTER = '<a class="reference internal" href="one.html">1. One</a><details>'
         ),
         ('<summary aria-label="Toggle hidden content">', "<summary>"),
         ('<div class="citation" role="doc-biblioentry">', '<div class="citation" role="listitem">'),
+        ('<i class="fas fa-download"></i>', '<i class="fas fa-download" aria-hidden="true"></i>'),
+        (
+            '<i class="theme-switch fa-solid fa-sun fa-lg" data-mode="light"></i>',
+            '<i class="theme-switch fa-solid fa-sun fa-lg" aria-hidden="true" data-mode="light"></i>',
+        ),
         ('<th class="head"><p></p></th>', '<td class="head"></td>'),
         (
             '<span class="sig-paren">(</span>\n<dl>\n<dd>x,</dd>\n<dd>y</dd>\n</dl>',

@@ -25,6 +25,7 @@ PAGE = (
         ('<script defer="defer" src="some.js">', '<script defer="defer" src="some.js">'),
         ('<script src="../_static/widgets.js?v=1">', '<script src="../_static/widgets.js?v=1">'),
         ("<script>let a;</script>", "<script>let a;</script>"),
+        ('a\n<script src="_static/scripts/fontawesome.js?digest=1"></script>', "a"),
         ('a\n<link rel="preload" as="script" href="b.js" />', "a"),
     ],
 )

@@ -23,6 +23,11 @@ REPAIRS: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     (r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1"),
     (r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"', r"\1"),
+    # An icon is a letter of a font that has no name.
+    (
+        r'<i (class="(?:theme-switch )?fa[bs-][^"]*")(?![^>]*aria-hidden)',
+        r'<i \1 aria-hidden="true"',
+    ),
     # A role that is deprecated, and not allowed in a list.
     (r'role="doc-biblioentry"', 'role="listitem"'),
     # The empty corner of a table heads nothing.

@@ -2,6 +2,7 @@
 
 The theme's style sheets become one, with the rules that this book uses: half of the bytes in a
 tenth of the requests. Scripts wait until the page was read, and pictures until they are near.
+Icons come from the theme's fonts: its script that draws them again is the largest of a page.
 """
 
 import hashlib
@@ -20,11 +21,12 @@ SHEETS = re.compile(
 # Scripts that those after them, or lines between them, count on: they are small.
 FIRST = ("widgets.js", "documentation_options.js")
 # Not written for this book: nearly every word is in them.
-EVERY_WORD = re.compile(r"fontawesome\.js|searchindex\.js|mathjax/|locales/|live-digits")
+EVERY_WORD = re.compile(r"searchindex\.js|mathjax/|locales/|live-digits")
 
 
 def deferred(page: str) -> str:
     """Return a page whose scripts run once it was read, in their order."""
+    page = re.sub(r'\s*<script [^>]*scripts/fontawesome\.js[^>]*></script>', "", page)
     page = re.sub(r'\s*<link rel="preload" as="script"[^>]*>', "", page)
     first = "|".join(map(re.escape, FIRST))
     pattern = rf'<script (?![^>]*\b(?:defer|async)\b)(?=[^>]*src=)(?![^>]*src="[^"]*/(?:{first}))'
@@ -160,6 +162,8 @@ def quick(folder: Path) -> None:
     style = joined(folder / "_static", shared, words_of(folder))
     version = hashlib.sha256(style.encode()).hexdigest()[:8]
     (folder / "_static/all.css").write_text(style, "utf8")
+    for path in folder.glob("_static/scripts/fontawesome.js*"):
+        path.unlink()
     for path, page in pages.items():
         changed = with_one_sheet(page, shared, version)
         if changed != path.read_text("utf8"):
