@@ -18,8 +18,8 @@ CHAPTER = '<a class="reference internal" href="one.html">1. One</a><details>'
         ('<div class="citation" role="doc-biblioentry">', '<div class="citation" role="listitem">'),
         ('<i class="fas fa-download"></i>', '<i class="fas fa-download" aria-hidden="true"></i>'),
         (
-            '<i class="theme-switch fa-solid fa-sun fa-lg" data-mode="light"></i>',
-            '<i class="theme-switch fa-solid fa-sun fa-lg" aria-hidden="true" data-mode="light"></i>',
+            '<i class="theme-switch fa-sun" data-mode="light"></i>',
+            '<i class="theme-switch fa-sun" aria-hidden="true" data-mode="light"></i>',
         ),
         ('<th class="head"><p></p></th>', '<td class="head"></td>'),
         (

@@ -26,7 +26,7 @@ EVERY_WORD = re.compile(r"searchindex\.js|mathjax/|locales/|live-digits")
 
 def deferred(page: str) -> str:
     """Return a page whose scripts run once it was read, in their order."""
-    page = re.sub(r'\s*<script [^>]*scripts/fontawesome\.js[^>]*></script>', "", page)
+    page = re.sub(r"\s*<script [^>]*scripts/fontawesome\.js[^>]*></script>", "", page)
     page = re.sub(r'\s*<link rel="preload" as="script"[^>]*>', "", page)
     first = "|".join(map(re.escape, FIRST))
     pattern = rf'<script (?![^>]*\b(?:defer|async)\b)(?=[^>]*src=)(?![^>]*src="[^"]*/(?:{first}))'
