@@ -71,6 +71,8 @@ def tables(result):
         f"Sum of all eigenvalues: {found['trace']:.3f}. Above 1: {found['above']['1']} of them; "
         f"above 0.5: {found['above']['0.5']}.",
         "",
+        "<!-- The page has a section for each table. -->",
+        "",
         "| model | negative ELBO, nats | negative IWAE-5000 bound, nats | active units of 50 |",
         "|---|---|---|---|",
     ]
