@@ -104,8 +104,7 @@ test: $(TESTED)
 	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=3600 \
 	  -p tools.keep_notebooks --keep-notebooks .venv/kept/$$( $(FINGERPRINT)) \
 	  -p tools.record_faults --record-faults benchmarks/faults.json --durations 25 --doctest-modules notebooks tests vae_utils
-	@echo "Left out: the built book in a browser (make book test-browser);"
-	@echo "and, unless make bench has installed JAX, the script benchmarks/burda.py."
+	@echo "Left out: the built book in a browser (make book test-browser)."
 
 # Other cases each time; those of `make test` are the same each time.
 fuzz: $(TESTED)
@@ -221,7 +220,7 @@ $(READY): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# What readers do without: the tests, browsers' drivers, Dask, ONNX.
+# What readers do without: the tests, browsers' drivers, Dask, ONNX, JAX.
 $(TESTED): requirements-test.txt $(READY)
 	@echo "Installing requirements-test.txt into .venv: once, a minute or two."
 	@$(PINNED) -r requirements-test.txt

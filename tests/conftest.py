@@ -1,7 +1,6 @@
 """What several test files need: tiny images, a tiny model, and surroundings without surprises."""
 
 import hashlib
-import importlib.util
 import os
 import sys
 
@@ -24,9 +23,6 @@ from hypothesis import settings
 from small_mnist import SMALL, Server, write
 
 from vae_utils import VAE, Gaussian, Params, data, mlp_decoder, mlp_encoder
-
-# JAX is a peer of the benchmarks: `make bench` installs it.
-collect_ignore = [] if importlib.util.find_spec("jax") else ["test_burda.py"]
 
 # TensorFlow is slow the first time it meets a shape, and the machine may be busy.
 settings.register_profile("book", deadline=None, max_examples=50, derandomize=True)

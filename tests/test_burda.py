@@ -1,4 +1,4 @@
-"""The big comparison, which takes hours on a GPU, goes on where it was killed. (It needs JAX.)"""
+"""The big comparison, which takes hours on a GPU, goes on where it was killed."""
 
 import sys
 

@@ -26,7 +26,7 @@ def test_what_a_notebook_leaves_behind_is_met_when_it_runs_twice(tmp_path):
 
 def test_a_chapter_runs_twice_in_one_kernel(tmp_path, tried):
     """The shortest one; `make twice` runs all of them."""
-    twice = write_twice(ROOT / "notebooks" / "01_theory.ipynb", tmp_path)
+    twice = write_twice(ROOT / "notebooks" / "09_field_guide.ipynb", tmp_path)
     assert execute.execute([twice], tmp_path / "kept", timeout=1200) == {}
     tried("a notebook run twice in one kernel", 1)
 
