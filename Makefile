@@ -27,31 +27,31 @@ endif
 
 help:
 	@echo "make book         run every notebook and build the book in _build/html"
-	@echo "make pages        the same while writing: only notebooks that changed run again"
-	@echo "make pdf          print what make book built as _build/posterior-collapse.pdf (needs Chromium)"
-	@echo "make zip          pack what make book built as _build/posterior-collapse-html.zip"
-	@echo "make notebooks    run the notebooks alone, or some: NOTEBOOKS=notebooks/01_theory.ipynb"
-	@echo "make twice        the same, with all cells of a notebook twice in one kernel"
-	@echo "make test         check the package, the repository and every notebook (kept for make pages)"
-	@echo "make fuzz         random and bad input to every public function, much more than make test"
-	@echo "make test-oldest  check the package with the oldest versions it supports"
-	@echo "make test-newest  the same with the newest that there are"
-	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
+	@echo "make pages        the same while writing: run only notebooks that have changed"
+	@echo "make pdf          print the built book to _build/posterior-collapse.pdf (needs Chromium)"
+	@echo "make zip          pack the built book into _build/posterior-collapse-html.zip"
+	@echo "make notebooks    only run the notebooks, or some of them: NOTEBOOKS=notebooks/01_theory.ipynb"
+	@echo "make twice        the same, but run all cells of a notebook twice in one kernel"
+	@echo "make test         check the package, the repository and every notebook (runs are kept for make pages)"
+	@echo "make fuzz         call every public function with random and bad input, far more than make test does"
+	@echo "make test-oldest  check the package with the oldest versions that it supports"
+	@echo "make test-newest  the same with the newest versions"
+	@echo "make test-browser test the built book in Chromium and Firefox: every slider, and the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
-	@echo "make bench        measure the speed, beside PyTorch and JAX (installs both)"
-	@echo "make claims       count how often each claim holds on other seeds, SEEDS=10 of them (hours; goes on)"
-	@echo "make claims-of-the-week  the same anew for one notebook, another one each week"
-	@echo "make pictures     take the pictures of the built book anew: the README's, and the live page's"
-	@echo "make links        check the links of the book's pages (needs a network)"
-	@echo "make audit        look for known weaknesses of the packages and the pages' scripts (needs a network)"
+	@echo "make bench        measure the speed, and that of PyTorch and JAX (installs both)"
+	@echo "make claims       count how often each claim holds on other seeds, SEEDS=10 of them (hours; can be resumed)"
+	@echo "make claims-of-the-week  count the claims of one notebook anew, a different one each week"
+	@echo "make pictures     take new screenshots of the built book for the README and the live page"
+	@echo "make links        check the links on the book's pages (needs a network)"
+	@echo "make audit        look for known vulnerabilities in the packages and the pages' scripts (needs a network)"
 	@echo "make sbom         list what the book was built with, in _build/sbom.json (CycloneDX)"
-	@echo "make pins         take the newest versions into requirements.txt and requirements-test.txt"
-	@echo "make clean        remove what the other targets made, also the environment"
+	@echo "make pins         update requirements.txt and requirements-test.txt to the newest versions"
+	@echo "make clean        remove what the other targets made, including the environment"
 	@echo
 	@echo "LAB=--no-browser        options for JupyterLab (make lab LAB=...)"
 	@echo "VAE_DATA_DIR=folder     take mnist.npz from this folder"
-	@echo "VAE_DATASET=digits      the digits that come with scikit-learn (or: mnist)"
-	@echo "VAE_SEED=1              another seed for every notebook"
+	@echo "VAE_DATASET=digits      use the digits that come with scikit-learn (or: mnist)"
+	@echo "VAE_SEED=1              use another seed in every notebook"
 
 # The old pages go, so that every notebook runs and no page is left over; but not for a typing error.
 book: $(READY) .venv/.scripts
@@ -151,10 +151,10 @@ links: $(READY)
 	sed '$(HERE); s/execute_notebooks: *force/execute_notebooks: "off"/' _config.yml > .venv/links.yml
 	$(BIN)/jupyter-book build . --config .venv/links.yml --builder linkcheck --path-output .venv/links
 
-# Both ask a database of weaknesses, the one of PyPI and the one of npm. What could not be asked is
-# an error: without --strict, pip-audit then finds no weakness.
+# Both query a database of vulnerabilities, the one of PyPI and the one of npm. A query that fails is
+# an error: without --strict, pip-audit would then find no vulnerability.
 SCRIPTS := from tools.fetch_scripts import PACKAGES; print(*(package for package, _, _ in PACKAGES))
-UNKNOWN := { echo "make audit: what stands above is a weakness, or why the database could not be asked." >&2; exit 1; }
+UNKNOWN := { echo "make audit: the lines above name a vulnerability, or say why the database could not be queried." >&2; exit 1; }
 audit: $(TESTED)
 	$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements-test.txt || $(UNKNOWN)
 	rm -rf .venv/audit && mkdir .venv/audit
@@ -209,9 +209,9 @@ $(READY): requirements.txt pyproject.toml
 	  if $$candidate -c '$(SUPPORTED)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo "This needs Python 3.11, 3.12 or 3.13 with its venv module, and found: $$(python3 --version 2>&1)." >&2; \
+	  echo "This needs Python 3.11, 3.12 or 3.13 with its venv module, but found: $$(python3 --version 2>&1)." >&2; \
 	  echo "On Debian and Ubuntu, venv is in the package python3-venv." >&2; \
-	  echo "A Python in another place: make book PYTHON=/path/to/python3" >&2; \
+	  echo "If Python is somewhere else: make book PYTHON=/path/to/python3" >&2; \
 	  exit 1; \
 	fi; \
 	echo "Installing requirements.txt into .venv: once, a few minutes, about 2.2 GB."; \

@@ -69,7 +69,7 @@ def tables(result):
     lines += [
         "",
         f"All of these notebooks, two at a time with a core each: {result['book']:.0f} seconds. "
-        f"Ten epochs of the tutorial, half of them before and half after: "
+        f"Ten epochs of the tutorial, half of them run before the notebooks and half after: "
         f"{result['tutorial']:.0f} seconds.",
     ]
     return "\n".join(lines)

@@ -76,7 +76,7 @@ def tables(result):
         net = {"conv": "conv net", "mlp": "MLP"}[study["architecture"]]
         lines += [
             "",
-            f"**{net}, {name}**: time per step grows with the power "
+            f"**{net}, {name}**: time per step grows with exponent "
             f"{study['exponent']:z.2f} over the last three values.",
             "",
             f"| {name} | " + " | ".join(f"{value:,}" for value in study["values"]) + " |",

@@ -242,6 +242,6 @@ def tables(result):
     grown = ", ".join(f"{change:+.1f}" for change in memory["growth"]).replace("-", "\u2212")
     return "\n".join(
         [*lines, "", f"In {result['browser']}, without a GPU. Over the wire, compressed: {sizes}. "]
-        + [f"Memory of the page with SIMD kernels: {memory['before']:.0f} MB, and every 2,000 of "]
-        + [f"10,000 further steps it changed by {grown} MB."]
+        + [f"Memory of the page with SIMD kernels: {memory['before']:.0f} MB; over 10,000 further "]
+        + [f"steps it changed, every 2,000 steps, by {grown} MB."]
     )

@@ -55,7 +55,7 @@ def tables(result):
     """Return the result as Markdown."""
     lines = [
         f"The net of chapter 8's plateau, {STEPS} steps for each of ten seeds, "
-        "with building the models and without compiling.",
+        "including the building of the models, excluding compilation.",
         "",
         "| units a layer | one after the other, s | as one program, s | ratio |",
         "|---|---|---|---|",

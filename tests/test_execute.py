@@ -94,7 +94,7 @@ def test_a_build_prints_a_few_lines_and_the_rest_goes_to_a_log(notebook, tmp_pat
     assert ended.returncode == 1
     assert "1 of 2 notebooks to run" in ended.stderr
     assert f"{bad}:\n" in ended.stderr and "ZeroDivisionError" in ended.stderr
-    assert ended.stderr.splitlines()[-1] == f"What the kernels wrote besides: {log}"
+    assert ended.stderr.splitlines()[-1] == f"Other output of the kernels: {log}"
 
 
 @pytest.mark.parametrize("breaks", [False, True])

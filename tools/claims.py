@@ -203,7 +203,7 @@ def main(count, paths):
             new.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
             new.replace(STORED)
     if lost:
-        sys.exit(f"{lost} of {len(missing)} runs broke off; the next call takes them up again")
+        sys.exit(f"{lost} of {len(missing)} runs broke off; the next call repeats them")
 
 
 if __name__ == "__main__":
@@ -213,4 +213,4 @@ if __name__ == "__main__":
     try:
         main(int(sys.argv[1]), named or chapters)
     except KeyboardInterrupt:
-        sys.exit("interrupted; what has ended is kept")
+        sys.exit("interrupted; finished runs are kept")

@@ -144,7 +144,7 @@ def main(paths, folder):
     for path, traceback in failures.items():
         print(f"{path}:\n{traceback}", file=sys.stderr)
     if failures:
-        print(f"What the kernels wrote besides: {log_of(folder)}", file=sys.stderr)
+        print(f"Other output of the kernels: {log_of(folder)}", file=sys.stderr)
     sys.exit(bool(failures))
 
 

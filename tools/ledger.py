@@ -182,7 +182,7 @@ class ClaimsOf(SphinxDirective):
         if not keys:
             return []
         lines = [
-            "The numbers of its sentences, lowest and highest:",
+            "The numbers in its sentences, lowest and highest:",
             "",
             "| key | " + " | ".join(DATA) + " |",
             "|---" * (1 + len(DATA)) + "|",
@@ -234,7 +234,7 @@ def name_rows(app, doctree, docname):
                 internal=True,
             )
             line = nodes.paragraph("", "Counted on other seeds: ", classes=["ledger-rows"])
-            line += [reference, nodes.Text(f" of the ledger, {in_numbers(runs)} seeds.")]
+            line += [reference, nodes.Text(f" of the record, {in_numbers(runs)} seeds.")]
             source += line
 
 
