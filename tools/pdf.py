@@ -32,6 +32,13 @@ html, body { background: #fff; font-size: 10.5pt }
 .title .name { font-size: 30pt; font-weight: 600; margin-bottom: 1rem }
 [data-live-vae] { break-inside: avoid }
 [data-live-vae] img { display: block; margin: auto; max-height: 17cm; width: auto }
+/* Boxes that could scroll, or are flexible, count as one piece: Chromium leaves their background
+   behind at the foot of a sheet, or half a sheet empty. */
+pre, .cell_output .output { overflow: visible !important }
+body, .bd-content :is(.cell_input, .highlight, [class*="highlight-"]) { display: block !important }
+.bd-content :is(details.admonition.hide, .highlight, [class*="highlight-"]) { break-inside: auto }
+/* A hundred characters in a line, also inside the box of a solution. */
+.bd-content div.highlight pre { font-size: 7.2pt; orphans: 3; widows: 3 }
 .contents a { color: inherit; text-decoration: none }
 .contents li { display: flex; justify-content: space-between; list-style: none }
 .contents .section { padding-left: 1.5em }
