@@ -39,6 +39,9 @@ body, .bd-content :is(.cell_input, .highlight, [class*="highlight-"]) { display:
 .bd-content :is(details.admonition.hide, .highlight, [class*="highlight-"]) { break-inside: auto }
 /* A hundred characters in a line, also inside the box of a solution. */
 .bd-content div.highlight pre { font-size: 7.2pt; orphans: 3; widows: 3 }
+/* Letters in figures about as large as those of the text, and no figure higher than a sheet. */
+.bd-content :is(figure, .cell_output) img:not([class^="vae-map"] img) {
+  width: auto !important; max-width: min(100%, 13.5cm) !important; max-height: 18cm }
 .contents a { color: inherit; text-decoration: none }
 .contents li { display: flex; justify-content: space-between; list-style: none }
 .contents .section { padding-left: 1.5em }
