@@ -42,6 +42,14 @@ body, .bd-content :is(.cell_input, .highlight, [class*="highlight-"]) { display:
 /* Letters in figures about as large as those of the text, and no figure higher than a sheet. */
 .bd-content :is(figure, .cell_output) img:not([class^="vae-map"] img) {
   width: auto !important; max-width: min(100%, 13.5cm) !important; max-height: 18cm }
+/* Nothing scrolls on paper: tables fit the sheet, and those of up to twelve rows stay whole. */
+.pst-scrollable-table-container { overflow: visible }
+.bd-content table { display: table !important; overflow: visible !important; font-size: 8.5pt }
+.bd-content :is(th, td) { padding: 0.25rem 0.3rem }
+.bd-content table:not(:has(tbody tr:nth-child(13))), .tree > ul > li, .citation, .ledger > li {
+  break-inside: avoid }
+tbody tr:first-child { break-after: avoid }
+tbody tr:last-child { break-before: avoid }
 .contents a { color: inherit; text-decoration: none }
 .contents li { display: flex; justify-content: space-between; list-style: none }
 .contents .section { padding-left: 1.5em }
