@@ -21,7 +21,10 @@ from tools.browser import FLAGS, chromium, served
 from tools.toc import ROOT, pages, published
 
 # What is pressed, run or pointed at.
-OFF_PAPER = "script:not([type^='math']), .headerlink, button, .tag_hide-input > details.hide"
+OFF_PAPER = (
+    "script:not([type^='math']), .headerlink, button, .tag_hide-input > details.hide, "
+    ".sd-summary-state-marker"
+)
 STYLE = """
 @page { size: A4; margin: 20mm 20mm 22mm }
 html, body { background: #fff; font-size: 10.5pt }
@@ -50,6 +53,10 @@ body, .bd-content :is(.cell_input, .highlight, [class*="highlight-"]) { display:
   break-inside: avoid }
 tbody tr:first-child { break-after: avoid }
 tbody tr:last-child { break-before: avoid }
+.bd-content summary { break-after: avoid }
+.bd-content summary.sd-summary-title, .bd-content .hide > summary > p { display: block !important }
+/* In a grid, the head of a list of parameters would stay behind. */
+.bd-content dl.field-list { display: block !important }
 .contents a { color: inherit; text-decoration: none }
 .contents li { display: flex; justify-content: space-between; list-style: none }
 .contents .section { padding-left: 1.5em }
@@ -113,6 +120,10 @@ def _chapter(name: str, soup: BeautifulSoup, sources: dict[str, str], address: s
         fold["open"] = ""
     for hide in article.select("summary .expanded"):
         hide.decompose()
+    for label in article.select("summary .collapsed"):
+        # The theme hides this class in an open fold, and nothing is left to be shown.
+        label["class"] = "admonition-title"
+        label.string = re.sub(r"^Show (\w)", lambda found: found[1].upper(), label.get_text())
     for tag in article.select("[id]"):
         if tag is not article:
             tag["id"] = _id(name, tag["id"])
