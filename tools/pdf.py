@@ -14,7 +14,7 @@ from pathlib import Path
 import pypdf
 import yaml
 from bs4 import BeautifulSoup, Tag
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 from pypdf.generic import NameObject, TextStringObject
 
 from tools.browser import FLAGS, chromium, served
@@ -198,8 +198,16 @@ def _entries(above):
         entry = entry.get("/Next")
 
 
+# The 170 mm of a line on paper, in pixels of CSS, so that lines can be counted before.
+TEXT: ViewportSize = {"width": 642, "height": 900}
 HEADINGS = """[...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].map(
   (heading) => heading.textContent.replace(/\\s+/g, " ").trim())"""
+# Short things stay whole: paragraphs, as Chromium rather leaves the last of three lines alone on a
+# sheet than move all three there, and code of up to a third of a sheet.
+KEEP = """document.querySelectorAll("p, .hide, .highlight").forEach((tag) => {
+  const most = tag.matches("p") ? 3.5 * parseFloat(getComputedStyle(tag).lineHeight) : 320;
+  if (tag.clientHeight < most) tag.style.breakInside = "avoid";
+})"""
 # The first entry is that of the contents themselves.
 NUMBER = """sheets => document.querySelectorAll(".contents .page").forEach(
   (place, i) => { place.textContent = sheets[i + 1]; })"""
@@ -214,11 +222,13 @@ def main(folder: Path, file: Path) -> None:
     whole = in_one(sources, config["title"], config["author"], published())
     with sync_playwright() as playwright, served(folder) as address:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        page = browser.new_page(color_scheme="light")
+        page = browser.new_page(color_scheme="light", viewport=TEXT)
+        page.emulate_media(media="print")
         page.set_default_timeout(600_000)
         page.route(f"{address}/whole.html", lambda route: route.fulfill(body=whole))
         page.goto(f"{address}/whole.html")
         page.evaluate("window.MathJax?.startup.promise")
+        page.evaluate(KEEP)
         for _ in range(2):
             page.pdf(
                 path=file,
