@@ -26,7 +26,11 @@ OFF_PAPER = (
     ".sd-summary-state-marker"
 )
 STYLE = """
-@page { size: A4; margin: 20mm 20mm 22mm }
+@page {
+  size: A4; margin: 20mm 20mm 22mm;
+  @bottom-center { content: counter(page); font: 8pt sans-serif }
+}
+@page :first { @bottom-center { content: none } }
 html, body { background: #fff; font-size: 10.5pt }
 .bd-content { display: block }
 .bd-article { padding: 0 }
@@ -61,9 +65,6 @@ tbody tr:last-child { break-before: avoid }
 .contents li { display: flex; justify-content: space-between; list-style: none }
 .contents .section { padding-left: 1.5em }
 """
-FOOTER = """
-<div style="font: 8pt sans-serif; text-align: center; width: 100%"><span class="pageNumber"></span>
-</div>"""
 
 
 def in_one(sources: dict[str, str], title: str, author: str, address: str) -> str:
@@ -90,7 +91,9 @@ def in_one(sources: dict[str, str], title: str, author: str, address: str) -> st
 <style>{STYLE}</style>{maths}</head>
 <body><main class="bd-content"><article class="bd-article">
 <div class="title"><p class="name">{title}</p><p>{author}</p>
-<p>The book whose sliders move: <a href="{address}">{address}</a></p></div>
+<p>The book whose sliders move: <a href="{address}">{address}</a></p>
+<p>On paper they stand still, and the code that only draws figures or checks sentences is left
+out.</p></div>
 <section class="chapter contents" id="contents"><h1>Contents</h1><ul>{contents}</ul></section>
 {body}
 </article></main></body></html>"""
@@ -234,9 +237,6 @@ def main(folder: Path, file: Path) -> None:
                 path=file,
                 prefer_css_page_size=True,
                 print_background=True,
-                display_header_footer=True,
-                header_template="<span></span>",
-                footer_template=FOOTER,
                 tagged=True,
                 outline=True,
             )
