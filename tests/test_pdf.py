@@ -75,6 +75,7 @@ def test_the_contents_name_each_page(whole):
 def test_the_address_is_that_of_the_repository():
     assert re.fullmatch(r"https://[\w-]+\.github\.io/[\w-]+/", toc.published())
     assert toc.pages()[0] == "book/intro" and len(toc.pages()) > 20
+    assert "notebooks/04b_playground" in toc.sections() < set(toc.pages())
 
 
 def test_the_same_pages_give_the_same_zip(tmp_path):

@@ -18,7 +18,7 @@ from playwright.sync_api import ViewportSize, sync_playwright
 from pypdf.generic import NameObject, TextStringObject
 
 from tools.browser import FLAGS, chromium, served
-from tools.toc import ROOT, pages, published
+from tools.toc import ROOT, pages, published, sections
 
 # What is pressed, run or pointed at.
 OFF_PAPER = (
@@ -78,9 +78,11 @@ def in_one(sources: dict[str, str], title: str, author: str, address: str) -> st
     """
     soups = {name: BeautifulSoup(source, "html.parser") for name, source in sources.items()}
     chapters = [_chapter(name, soup, sources, address) for name, soup in soups.items()]
+    below = sections()
     contents = "".join(
-        f'<li><a href="#{chapter["id"]}">{_heading(chapter)}</a> <span class="page"></span></li>'
-        for chapter in chapters
+        f'<li class="{"section" * (name in below)}"><a href="#{chapter["id"]}">'
+        f'{_heading(chapter)}</a> <span class="page"></span></li>'
+        for name, chapter in zip(sources, chapters, strict=True)
     )
     maths = next((found for soup in soups.values() if (found := _maths(soup))), "")
     body = "\n".join(map(str, chapters))
