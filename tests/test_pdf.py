@@ -19,7 +19,7 @@ FIRST = """<html><head>
 <a href="https://elsewhere.org/#x">elsewhere</a> <img loading="lazy" src="../_images/a.png"></p>
 <div class="cell tag_hide-input"><details class="hide"><summary>Show how it is drawn</summary>
 <pre>draw()</pre></details><div class="cell_output">drawn</div></div>
-<div class="cell tag_hide-cell"><details class="hide"><summary><p class="collapsed">Show</p>
+<div class="cell tag_hide-cell"><details class="hide"><summary><p class="collapsed">Show code</p>
 <p class="expanded">Hide</p></summary><pre>solve()</pre></details></div>
 <div class="still"><style>.map {background: url(../_images/map.webp)}</style>
 <p class="still-words">Here.</p></div><button>Press</button><script>run()</script>
@@ -51,9 +51,10 @@ def test_links_lead_from_sheet_to_sheet_or_to_the_published_page(whole):
 
 def test_what_can_be_done_on_paper_is_on_it(whole):
     text = whole.get_text()
-    for left_out in ("side bar", "draw()", "Press", "run()", "Hide", "Show how"):
+    for left_out in ("side bar", "draw()", "Press", "run()", "Hide", "Show"):
         assert left_out not in text
     assert "drawn" in text and "solve()" in text and "Here." in text
+    assert whole.select_one("summary .admonition-title").string == "Code"
     assert f"It moves on the page itself: {ADDRESS}one/first.html" in text
     assert all("open" in fold.attrs for fold in whole.select("details"))
 
@@ -74,6 +75,7 @@ def test_the_contents_name_each_page(whole):
 def test_the_address_is_that_of_the_repository():
     assert re.fullmatch(r"https://[\w-]+\.github\.io/[\w-]+/", toc.published())
     assert toc.pages()[0] == "book/intro" and len(toc.pages()) > 20
+    assert "notebooks/04b_playground" in toc.sections() < set(toc.pages())
 
 
 def test_the_same_pages_give_the_same_zip(tmp_path):

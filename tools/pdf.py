@@ -14,16 +14,23 @@ from pathlib import Path
 import pypdf
 import yaml
 from bs4 import BeautifulSoup, Tag
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 from pypdf.generic import NameObject, TextStringObject
 
 from tools.browser import FLAGS, chromium, served
-from tools.toc import ROOT, pages, published
+from tools.toc import ROOT, pages, published, sections
 
 # What is pressed, run or pointed at.
-OFF_PAPER = "script:not([type^='math']), .headerlink, button, .tag_hide-input > details.hide"
+OFF_PAPER = (
+    "script:not([type^='math']), .headerlink, button, .tag_hide-input > details.hide, "
+    ".sd-summary-state-marker"
+)
 STYLE = """
-@page { size: A4; margin: 20mm 20mm 22mm }
+@page {
+  size: A4; margin: 20mm 20mm 22mm;
+  @bottom-center { content: counter(page); font: 8pt sans-serif }
+}
+@page :first { @bottom-center { content: none } }
 html, body { background: #fff; font-size: 10.5pt }
 .bd-content { display: block }
 .bd-article { padding: 0 }
@@ -32,13 +39,32 @@ html, body { background: #fff; font-size: 10.5pt }
 .title .name { font-size: 30pt; font-weight: 600; margin-bottom: 1rem }
 [data-live-vae] { break-inside: avoid }
 [data-live-vae] img { display: block; margin: auto; max-height: 17cm; width: auto }
+/* Boxes that could scroll, or are flexible, count as one piece: Chromium leaves their background
+   behind at the foot of a sheet, or half a sheet empty. */
+pre, .cell_output .output { overflow: visible !important }
+body, .bd-content :is(.cell_input, .highlight, [class*="highlight-"]) { display: block !important }
+.bd-content :is(details.admonition.hide, .highlight, [class*="highlight-"]) { break-inside: auto }
+/* A hundred characters in a line, also inside the box of a solution. */
+.bd-content div.highlight pre { font-size: 7.2pt; orphans: 3; widows: 3 }
+/* Letters in figures about as large as those of the text, and no figure higher than a sheet. */
+.bd-content :is(figure, .cell_output) img:not([class^="vae-map"] img) {
+  width: auto !important; max-width: min(100%, 13.5cm) !important; max-height: 18cm }
+/* Nothing scrolls on paper: tables fit the sheet, and those of up to twelve rows stay whole. */
+.pst-scrollable-table-container { overflow: visible }
+.bd-content table { display: table !important; overflow: visible !important; font-size: 8.5pt }
+.bd-content :is(th, td) { padding: 0.25rem 0.3rem }
+.bd-content table:not(:has(tbody tr:nth-child(13))), .tree > ul > li, .citation, .ledger > li {
+  break-inside: avoid }
+tbody tr:first-child { break-after: avoid }
+tbody tr:last-child { break-before: avoid }
+.bd-content summary { break-after: avoid }
+.bd-content summary.sd-summary-title, .bd-content .hide > summary > p { display: block !important }
+/* In a grid, the head of a list of parameters would stay behind. */
+.bd-content dl.field-list { display: block !important }
 .contents a { color: inherit; text-decoration: none }
 .contents li { display: flex; justify-content: space-between; list-style: none }
 .contents .section { padding-left: 1.5em }
 """
-FOOTER = """
-<div style="font: 8pt sans-serif; text-align: center; width: 100%"><span class="pageNumber"></span>
-</div>"""
 
 
 def in_one(sources: dict[str, str], title: str, author: str, address: str) -> str:
@@ -52,9 +78,11 @@ def in_one(sources: dict[str, str], title: str, author: str, address: str) -> st
     """
     soups = {name: BeautifulSoup(source, "html.parser") for name, source in sources.items()}
     chapters = [_chapter(name, soup, sources, address) for name, soup in soups.items()]
+    below = sections()
     contents = "".join(
-        f'<li><a href="#{chapter["id"]}">{_heading(chapter)}</a> <span class="page"></span></li>'
-        for chapter in chapters
+        f'<li class="{"section" * (name in below)}"><a href="#{chapter["id"]}">'
+        f'{_heading(chapter)}</a> <span class="page"></span></li>'
+        for name, chapter in zip(sources, chapters, strict=True)
     )
     maths = next((found for soup in soups.values() if (found := _maths(soup))), "")
     body = "\n".join(map(str, chapters))
@@ -65,7 +93,9 @@ def in_one(sources: dict[str, str], title: str, author: str, address: str) -> st
 <style>{STYLE}</style>{maths}</head>
 <body><main class="bd-content"><article class="bd-article">
 <div class="title"><p class="name">{title}</p><p>{author}</p>
-<p>The book whose sliders move: <a href="{address}">{address}</a></p></div>
+<p>The book whose sliders move: <a href="{address}">{address}</a></p>
+<p>On paper they stand still, and the code that only draws figures or checks sentences is left
+out.</p></div>
 <section class="chapter contents" id="contents"><h1>Contents</h1><ul>{contents}</ul></section>
 {body}
 </article></main></body></html>"""
@@ -95,6 +125,10 @@ def _chapter(name: str, soup: BeautifulSoup, sources: dict[str, str], address: s
         fold["open"] = ""
     for hide in article.select("summary .expanded"):
         hide.decompose()
+    for label in article.select("summary .collapsed"):
+        # The theme hides this class in an open fold, and nothing is left to be shown.
+        label["class"] = "admonition-title"
+        label.string = re.sub(r"^Show (\w)", lambda found: found[1].upper(), label.get_text())
     for tag in article.select("[id]"):
         if tag is not article:
             tag["id"] = _id(name, tag["id"])
@@ -169,8 +203,16 @@ def _entries(above):
         entry = entry.get("/Next")
 
 
+# The 170 mm of a line on paper, in pixels of CSS, so that lines can be counted before.
+TEXT: ViewportSize = {"width": 642, "height": 900}
 HEADINGS = """[...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].map(
   (heading) => heading.textContent.replace(/\\s+/g, " ").trim())"""
+# Short things stay whole: paragraphs, as Chromium rather leaves the last of three lines alone on a
+# sheet than move all three there, and code of up to a third of a sheet.
+KEEP = """document.querySelectorAll("p, .hide, .highlight").forEach((tag) => {
+  const most = tag.matches("p") ? 3.5 * parseFloat(getComputedStyle(tag).lineHeight) : 320;
+  if (tag.clientHeight < most) tag.style.breakInside = "avoid";
+})"""
 # The first entry is that of the contents themselves.
 NUMBER = """sheets => document.querySelectorAll(".contents .page").forEach(
   (place, i) => { place.textContent = sheets[i + 1]; })"""
@@ -185,19 +227,18 @@ def main(folder: Path, file: Path) -> None:
     whole = in_one(sources, config["title"], config["author"], published())
     with sync_playwright() as playwright, served(folder) as address:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        page = browser.new_page(color_scheme="light")
+        page = browser.new_page(color_scheme="light", viewport=TEXT)
+        page.emulate_media(media="print")
         page.set_default_timeout(600_000)
         page.route(f"{address}/whole.html", lambda route: route.fulfill(body=whole))
         page.goto(f"{address}/whole.html")
         page.evaluate("window.MathJax?.startup.promise")
+        page.evaluate(KEEP)
         for _ in range(2):
             page.pdf(
                 path=file,
                 prefer_css_page_size=True,
                 print_background=True,
-                display_header_footer=True,
-                header_template="<span></span>",
-                footer_template=FOOTER,
                 tagged=True,
                 outline=True,
             )

@@ -18,6 +18,13 @@ def pages() -> list[str]:
     return names
 
 
+def sections() -> set[str]:
+    """Return the names of the pages that belong to a chapter above them."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    return {one["file"] for chapter in chapters for one in chapter.get("sections", [])}
+
+
 def published() -> str:
     """Return the address under which the pages of the repository are published."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
