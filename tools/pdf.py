@@ -184,13 +184,14 @@ def sheets(file: Path) -> list[int]:
     return [(reader.get_destination_page_number(entry) or 0) + 1 for entry in entries]
 
 
-def name_outline(file: Path, headings: list[str]) -> None:
+def name_outline(file: Path, headings: list[str], author: str) -> None:
     """Name the entries of the outline, into which Chromium writes each heading twice."""
     writer = pypdf.PdfWriter(clone_from=file)
     entries = _entries(writer.root_object["/Outlines"])
     for entry, heading in zip(entries, headings, strict=True):
         entry[NameObject("/Title")] = TextStringObject(heading)
     writer.page_mode = "/UseOutlines"
+    writer.add_metadata({"/Author": author})
     writer.write(file)
 
 
@@ -218,6 +219,11 @@ NUMBER = """sheets => document.querySelectorAll(".contents .page").forEach(
   (place, i) => { place.textContent = sheets[i + 1]; })"""
 
 
+WIDE = """[...document.querySelectorAll(".chapter :is(p, pre, table, figure, img, .math)")]
+  .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .map((one) => `${one.closest(".chapter").id}: ${one.tagName} ${one.textContent.slice(0, 60)}`)"""
+
+
 def main(folder: Path, file: Path) -> None:
     """Print the pages of a folder: twice, as the first time tells the numbers for the contents."""
     # Chromium counts the objects of its files otherwise than pypdf, which says so in each run.
@@ -234,6 +240,9 @@ def main(folder: Path, file: Path) -> None:
         page.goto(f"{address}/whole.html")
         page.evaluate("window.MathJax?.startup.promise")
         page.evaluate(KEEP)
+        if wide := page.evaluate(WIDE):
+            # Chromium would shrink every sheet, without a word.
+            sys.exit(f"wider than the text on paper: {'; '.join(wide)}")
         for _ in range(2):
             page.pdf(
                 path=file,
@@ -243,7 +252,7 @@ def main(folder: Path, file: Path) -> None:
                 outline=True,
             )
             page.evaluate(NUMBER, sheets(file))
-        name_outline(file, page.evaluate(HEADINGS))
+        name_outline(file, page.evaluate(HEADINGS), config["author"])
         browser.close()
 
 
