@@ -1,7 +1,6 @@
 """What several test files need: tiny images, a tiny model, and surroundings without surprises."""
 
 import hashlib
-import importlib.util
 import os
 import sys
 
@@ -24,9 +23,6 @@ from hypothesis import settings
 from small_mnist import SMALL, Server, write
 
 from vae_utils import VAE, Gaussian, Params, data, mlp_decoder, mlp_encoder
-
-# JAX is a peer of the benchmarks: `make bench` installs it.
-collect_ignore = [] if importlib.util.find_spec("jax") else ["test_burda.py"]
 
 # TensorFlow is slow the first time it meets a shape, and the machine may be busy.
 settings.register_profile("book", deadline=None, max_examples=50, derandomize=True)
@@ -52,9 +48,10 @@ def plain_surroundings(monkeypatch):
 
 
 @pytest.fixture
-def tried(record_property):
-    """Say how often a test tried a fault: `tried("killed while training", 20)`."""
-    return lambda fault, times: record_property("tried", [fault, times])
+def tried(request, record_property):
+    """Count a fault, each time before it is tried; its name is the test's mark `fault`."""
+    assert request.node.get_closest_marker("fault"), "what is tried has no name"
+    return lambda times=1: record_property("tried", times)
 
 
 # Sizes of networks that train within milliseconds.

@@ -16,9 +16,10 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).parent
+KILLED = "killed once more"
 
 
-def killed_again_and_again(work, folder, times, start, files):
+def killed_again_and_again(work, folder, times, start, files, tried):
     """Do a piece of work undisturbed, then again while it is killed `times` times.
 
     Whenever it comes to its end between two kills, it starts anew in another folder.
@@ -31,6 +32,7 @@ def killed_again_and_again(work, folder, times, start, files):
         start: the moments of a third of the kills lie within this many seconds of its start.
         files: those of the others at one of this many operations on files of its folder: right
             before it, or up to 50 ms later.
+        tried: what counts the kills.
 
     Returns:
         The folder in which it worked undisturbed, and those in which it was killed and continued.
@@ -42,10 +44,11 @@ def killed_again_and_again(work, folder, times, start, files):
         capture_output=True,
         text=True,
     )
+    lines = ended.stdout.splitlines()
+    tried(lines.count(KILLED))
     assert ended.returncode == 0, ended.stderr[-4000:]
-    killed, *folders = json.loads(ended.stdout.splitlines()[-1])
-    assert killed == times
-    return [Path(name) for name in folders]
+    assert lines.count(KILLED) == times
+    return [Path(name) for name in json.loads(lines[-1])]
 
 
 def moments(start, files):
@@ -105,7 +108,7 @@ def killed_at(moment, work, folder):
 
 
 def main(module, name, folder, times, start, files):
-    """Print how many processes were killed, and the folders."""
+    """Print a line for each process that was killed, and at last the folders."""
     work = getattr(importlib.import_module(module), name)
     folders = [Path(folder, "undisturbed")]
     folders[0].mkdir()
@@ -118,9 +121,11 @@ def main(module, name, folder, times, start, files):
             folders.append(Path(folder, f"killed-{len(folders)}"))
             folders[-1].mkdir()
         done = not killed_at(moment, work, folders[-1])
-        killed += not done
+        if not done:
+            killed += 1
+            print(f"\n{KILLED}", flush=True)
     killed_at(None, work, folders[-1])
-    print(json.dumps([killed, *map(str, folders)]))
+    print(json.dumps([str(folder) for folder in folders]))
 
 
 if __name__ == "__main__":
