@@ -29,9 +29,9 @@ def killed_again_and_again(work, folder, times, start, files, tried):
             folder, it continues.
         folder: where it works.
         times: how many processes to kill.
-        start: the moments of a third of the kills lie within this many seconds of its start.
+        start: the moments of a quarter of the kills lie within this many seconds of its start.
         files: those of the others at one of this many operations on files of its folder: right
-            before it, or up to 50 ms later.
+            before it, right after it, or up to 50 ms later.
         tried: what counts the kills.
 
     Returns:
@@ -52,16 +52,20 @@ def killed_again_and_again(work, folder, times, start, files, tried):
 
 
 def moments(start, files):
-    """Draw moments for ever: (which operation on a file, 0 for the start; seconds after it)."""
+    """Draw moments for ever: (which operation on a file, 0 for the start; seconds after it).
+
+    0 seconds are right before it, None right after it.
+    """
     draw = random.Random(0)
     while True:
         yield 0, draw.uniform(0, start)
         yield draw.randint(1, files), 0
+        yield draw.randint(1, files), None
         yield draw.randint(1, files), draw.uniform(0, 0.05)
 
 
 def report(folder, tell, moment):
-    """Tell the other process when the moment's file operation comes; or be killed right before."""
+    """Tell the other process when the moment's file operation comes; or die right there."""
     number, seconds = moment
     seen, me = 0, os.getpid()
 
@@ -71,10 +75,17 @@ def report(folder, tell, moment):
         # Workers that it forks have this hook, too.
         if named and str(arguments[0]).startswith(str(folder)) and os.getpid() == me:
             seen += 1
-            if seen == number and not seconds:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if seen == number:
+            if seen == number and seconds == 0:
+                os.kill(me, signal.SIGKILL)
+            elif seen == number and seconds is None:
+                # With the next call or return, when a file that was opened to be written is empty.
+                sys.setprofile(
+                    lambda frame, *_: frame.f_code is here or os.kill(me, signal.SIGKILL)
+                )
+            elif seen == number:
                 os.write(tell, b".")
+
+    here = look.__code__
 
     sys.addaudithook(look)
     if number == 0:
