@@ -39,7 +39,7 @@ help:
 	@echo "make test-browser open the built book in Chromium and Firefox: every slider; the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
 	@echo "make bench        measure the speed, beside PyTorch and JAX (installs both)"
-	@echo "make claims       count how often each claim holds on other seeds, SEEDS=10 of them (hours; goes on)"
+	@echo "make claims       count how often each claim holds on other seeds, SEEDS=10 of them (hours; goes on); an error if one failed"
 	@echo "make claims-of-the-week  the same anew for one notebook, another one each week"
 	@echo "make pictures     take the pictures of the built book anew: the README's, and the live page's"
 	@echo "make links        check the links of the book's pages (needs a network)"
@@ -132,7 +132,8 @@ lab: $(READY)
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(PARTS)
 
-# All notebooks, or NOTEBOOKS="...", on both data sets; a second call runs what is missing.
+# All notebooks, or NOTEBOOKS="...", on both data sets; a second call runs what is missing. It says
+# the same as the first of what failed: the status is that of the claims, not of the call.
 SEEDS := 10
 claims: $(READY)
 	$(BIN)/python -m tools.claims $(SEEDS) $(NOTEBOOKS)
