@@ -39,7 +39,7 @@ help:
 	@echo "make test-browser test the built book in Chromium and Firefox: every slider, and the playground"
 	@echo "make lab          open the notebooks in JupyterLab"
 	@echo "make bench        measure the speed, and that of PyTorch and JAX (installs both)"
-	@echo "make claims       count how often each claim holds on other seeds, SEEDS=10 of them (hours; can be resumed)"
+	@echo "make claims       count how often each claim holds on other seeds, SEEDS=10 of them (hours; can be resumed); an error if one failed"
 	@echo "make claims-of-the-week  count the claims of one notebook anew, a different one each week"
 	@echo "make pictures     take new screenshots of the built book for the README and the live page"
 	@echo "make links        check the links on the book's pages (needs a network)"
@@ -131,7 +131,8 @@ lab: $(READY)
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(PARTS)
 
-# All notebooks, or NOTEBOOKS="...", on both data sets; a second call runs what is missing.
+# All notebooks, or NOTEBOOKS="...", on both data sets; a second call runs what is missing. It says
+# the same as the first of what failed: the status is that of the claims, not of the call.
 SEEDS := 10
 claims: $(READY)
 	$(BIN)/python -m tools.claims $(SEEDS) $(NOTEBOOKS)

@@ -16,9 +16,10 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).parent
+KILLED = "killed once more"
 
 
-def killed_again_and_again(work, folder, times, start, files):
+def killed_again_and_again(work, folder, times, start, files, tried):
     """Do a piece of work undisturbed, then again while it is killed `times` times.
 
     Whenever it comes to its end between two kills, it starts anew in another folder.
@@ -28,9 +29,10 @@ def killed_again_and_again(work, folder, times, start, files):
             folder, it continues.
         folder: where it works.
         times: how many processes to kill.
-        start: the moments of a third of the kills lie within this many seconds of its start.
+        start: the moments of a quarter of the kills lie within this many seconds of its start.
         files: those of the others at one of this many operations on files of its folder: right
-            before it, or up to 50 ms later.
+            before it, right after it, or up to 50 ms later.
+        tried: what counts the kills.
 
     Returns:
         The folder in which it worked undisturbed, and those in which it was killed and continued.
@@ -42,23 +44,28 @@ def killed_again_and_again(work, folder, times, start, files):
         capture_output=True,
         text=True,
     )
+    lines = ended.stdout.splitlines()
+    tried(lines.count(KILLED))
     assert ended.returncode == 0, ended.stderr[-4000:]
-    killed, *folders = json.loads(ended.stdout.splitlines()[-1])
-    assert killed == times
-    return [Path(name) for name in folders]
+    assert lines.count(KILLED) == times
+    return [Path(name) for name in json.loads(lines[-1])]
 
 
 def moments(start, files):
-    """Draw moments for ever: (which operation on a file, 0 for the start; seconds after it)."""
+    """Draw moments for ever: (which operation on a file, 0 for the start; seconds after it).
+
+    0 seconds are right before it, None right after it.
+    """
     draw = random.Random(0)
     while True:
         yield 0, draw.uniform(0, start)
         yield draw.randint(1, files), 0
+        yield draw.randint(1, files), None
         yield draw.randint(1, files), draw.uniform(0, 0.05)
 
 
 def report(folder, tell, moment):
-    """Tell the other process when the moment's file operation comes; or be killed right before."""
+    """Tell the other process when the moment's file operation comes; or die right there."""
     number, seconds = moment
     seen, me = 0, os.getpid()
 
@@ -68,10 +75,17 @@ def report(folder, tell, moment):
         # Workers that it forks have this hook, too.
         if named and str(arguments[0]).startswith(str(folder)) and os.getpid() == me:
             seen += 1
-            if seen == number and not seconds:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if seen == number:
+            if seen == number and seconds == 0:
+                os.kill(me, signal.SIGKILL)
+            elif seen == number and seconds is None:
+                # With the next call or return, when a file that was opened to be written is empty.
+                sys.setprofile(
+                    lambda frame, *_: frame.f_code is here or os.kill(me, signal.SIGKILL)
+                )
+            elif seen == number:
                 os.write(tell, b".")
+
+    here = look.__code__
 
     sys.addaudithook(look)
     if number == 0:
@@ -105,7 +119,7 @@ def killed_at(moment, work, folder):
 
 
 def main(module, name, folder, times, start, files):
-    """Print how many processes were killed, and the folders."""
+    """Print a line for each process that was killed, and at last the folders."""
     work = getattr(importlib.import_module(module), name)
     folders = [Path(folder, "undisturbed")]
     folders[0].mkdir()
@@ -118,9 +132,11 @@ def main(module, name, folder, times, start, files):
             folders.append(Path(folder, f"killed-{len(folders)}"))
             folders[-1].mkdir()
         done = not killed_at(moment, work, folders[-1])
-        killed += not done
+        if not done:
+            killed += 1
+            print(f"\n{KILLED}", flush=True)
     killed_at(None, work, folders[-1])
-    print(json.dumps([killed, *map(str, folders)]))
+    print(json.dumps([str(folder) for folder in folders]))
 
 
 if __name__ == "__main__":

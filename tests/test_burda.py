@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pytest
 from killing import killed_again_and_again
 from small_mnist import write
 
@@ -18,11 +19,13 @@ def a_big_comparison(folder):
     burda.main()
 
 
+@pytest.mark.fault("the big comparison killed with SIGKILL")
 def test_a_killed_comparison_ends_as_one_that_was_not(tmp_path, tried):
-    whole, *continued = killed_again_and_again(a_big_comparison, tmp_path, 20, start=3, files=12)
+    whole, *continued = killed_again_and_again(
+        a_big_comparison, tmp_path, 20, start=3, files=12, tried=tried
+    )
     for folder in continued:
         with np.load(folder / "burda.npz") as one, np.load(whole / "burda.npz") as other:
             assert set(one) == set(other) and int(one["done"]) == 20
             for name in set(one) - {"seconds"}:
                 np.testing.assert_array_equal(one[name], other[name])
-    tried("the big comparison killed with SIGKILL", 20)

@@ -1,11 +1,17 @@
 """The command that counts how often each claim holds."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from tools import claims
+
+ROOT = Path(__file__).parents[1]
 
 
 def notebook_of(*cells):
@@ -115,13 +121,46 @@ def test_results_are_kept_until_the_code_changes(tmp_path, monkeypatch):
     kept = json.loads((tmp_path / "claims.json").read_text())
     assert set(kept["01_one"]["runs"]) == {"mnist 100", "digits 100"}
     assert all(one["claims"] == {"2 > 1": True} for one in kept["01_one"]["runs"].values())
-    claims.main(2, [path])
-    assert len(json.loads((tmp_path / "claims.json").read_text())["01_one"]["runs"]) == 4
+    kept["01_one"]["runs"]["mnist 100"]["glued"] = {"seen": "before"}  # so not again
+    (tmp_path / "claims.json").write_text(json.dumps({**kept, "02_two": kept["01_one"]}))
+    assert claims.main(2, [path]) == []
+    more = json.loads((tmp_path / "claims.json").read_text())
+    assert len(more["01_one"]["runs"]) == 4 and more["02_two"] == kept["01_one"]
+    assert more["01_one"]["runs"]["mnist 100"] == kept["01_one"]["runs"]["mnist 100"]
     nbformat.write(notebook_of("assert False"), path)
-    claims.main(1, [path])
+    failed = ["01_one, mnist, seed 100: False", "01_one, digits, seed 100: False"]
+    assert claims.main(1, [path]) == failed
+    assert claims.main(1, [path]) == failed  # nothing runs, and it is named again
+    assert claims.main(0, [path]) == []  # of seeds that are asked for alone
     kept = json.loads((tmp_path / "claims.json").read_text())
     assert set(kept["01_one"]["runs"]) == {"mnist 100", "digits 100"}
     assert all(one["claims"] == {"False": False} for one in kept["01_one"]["runs"].values())
+
+
+def test_a_call_with_a_claim_that_failed_ends_in_an_error(tmp_path):
+    """As the weekly run makes it, in a copy of the tools."""
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    path = tmp_path / "notebooks" / "01_one.ipynb"
+    nbformat.write(notebook_of("assert 2 > 1\nassert 1 > 2"), path)
+    call = [sys.executable, "-m", "tools.claims", "1", str(path)]
+    ended = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-2:] == [
+        "01_one, mnist, seed 100: 1 > 2",
+        "01_one, digits, seed 100: 1 > 2",
+    ]
+    kept = json.loads((tmp_path / "benchmarks" / "claims.json").read_text())["01_one"]["runs"]
+    assert [one["claims"]["1 > 2"] for one in kept.values()] == [False, False]
+
+
+def test_what_stopped_a_notebook_is_named_too():
+    broken = {"claims": {"2 > 1": True}, "error": "ZeroDivisionError: division by zero"}
+    assert claims.failures({"01_one, mnist, seed 100": broken}) == [
+        "01_one, mnist, seed 100: stopped by ZeroDivisionError: division by zero"
+    ]
 
 
 def test_a_run_is_told_in_words():

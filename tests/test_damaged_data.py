@@ -41,6 +41,10 @@ def one_array_alone(path):
         np.save(file, SMALL["x_train"])
 
 
+damaging = pytest.mark.fault("the data file damaged")
+stopping = pytest.mark.fault("a download that stops")
+filling = pytest.mark.fault("the disk full while downloading")
+
 DAMAGES = {
     "empty": lambda path: path.write_bytes(b""),
     "a web page": lambda path: path.write_bytes(b"<html>please log in</html>"),
@@ -60,27 +64,29 @@ damaged = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys()
 NOTICED = "mnist.npz (is damaged|is not a file)"
 
 
+@damaging
 @damaged
 def test_a_damaged_file_in_a_named_folder_is_an_error_that_names_it(tmp_path, tried, damage):
     path = write(tmp_path / "mine") / "mnist.npz"
     damage(path)
+    tried()
     for source in ("auto", "mnist"):
         with pytest.raises(ValueError, match=NOTICED) as caught:
             load_images(source, path.parent)
         assert str(path) in str(caught.value)
         assert "folder must be" in str(caught.value)
-    tried("the data file damaged", 1)
 
 
+@damaging
 @damaged
 def test_a_damaged_file_in_the_cache_is_passed_over_with_the_reason(cache, capsys, tried, damage):
     damage(write(cache) / "mnist.npz")
+    tried()
     images = load_images()
     assert images.name == "digits"
     (line,) = capsys.readouterr().out.splitlines()
     assert "$KERAS_HOME/datasets/mnist.npz is " in line
     assert "network" in line
-    tried("the data file damaged", 1)
 
 
 def cut_short(content, draw):
@@ -93,6 +99,7 @@ def with_a_flipped_byte(content, draw):
     return bytes(changed)
 
 
+@damaging
 @pytest.mark.parametrize("spoil", [cut_short, with_a_flipped_byte])
 def test_a_file_damaged_at_any_place_is_noticed_and_downloaded_again(
     serve, good_content, cache, monkeypatch, tried, spoil
@@ -103,6 +110,7 @@ def test_a_file_damaged_at_any_place_is_noticed_and_downloaded_again(
     for _ in range(100):
         content = spoil(good_content, draw)
         path.write_bytes(content)
+        tried()
         with monkeypatch.context() as offline:
             offline.setattr(data, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
             try:
@@ -117,7 +125,6 @@ def test_a_file_damaged_at_any_place_is_noticed_and_downloaded_again(
         assert images.origin == "downloaded" and path.read_bytes() == good_content
     assert server.asked.count("GET") == 100 - harmless
     assert harmless == 0 if spoil is cut_short else harmless < 10
-    tried("the data file damaged", 100)
 
 
 def in_an_array(trap):
@@ -132,19 +139,21 @@ def in_the_archive(trap):
     return file.getvalue()
 
 
+@damaging
 @pytest.mark.parametrize("pack", [pickle.dumps, in_an_array, in_the_archive])
 def test_a_pickle_is_never_loaded(tmp_path, cache, serve, tried, pack):
     trap = Trap(tmp_path / "sprung")
     pickle.loads(pickle.dumps(trap))
     trap.sprung.rmdir()  # the trap works
     content = pack(trap)
-    serve(content)
+    server = serve(content)
     for folder in (None, tmp_path / "mine"):
         (write(folder or cache) / "mnist.npz").write_bytes(content)
+        tried(1 if folder else 2)  # the cache, then the download
         with pytest.raises(ValueError, match="is damaged"):
             load_images("mnist", folder)
         assert not trap.sprung.exists()
-    tried("the data file damaged", 3)  # the download is the third
+    assert server.asked.count("GET") == 1
 
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
@@ -174,28 +183,32 @@ def assert_fails_and_leaves_nothing(cache, reason):
     assert not (cache / "mnist.npz").exists()
 
 
+@damaging
 @pytest.mark.parametrize("content", ["truncated", "web page"])
 def test_a_damaged_download_is_not_used_and_not_kept(
     serve, good_content, cache, capsys, tried, content
 ):
     serve(good_content[:500] if content == "truncated" else b"<html>please log in</html>")
+    tried()
     assert load_images().name == "digits"
     assert not (cache / "mnist.npz").exists()
     assert "is damaged" in capsys.readouterr().out
+    tried()
     assert_fails_and_leaves_nothing(cache, "is damaged")
-    tried("the data file damaged", 2)
 
 
+@stopping
 def test_a_download_that_breaks_off_anywhere_is_not_used_and_not_kept(
     serve, good_content, cache, tried
 ):
     server, draw = serve(good_content), random.Random(0)
     for _ in range(100):
         server.stop_at = draw.randrange(len(good_content))
+        tried()
         assert_fails_and_leaves_nothing(cache, "the download failed")
-    tried("a download that stops", 100)
 
 
+@stopping
 def test_a_download_that_falls_silent_anywhere_is_not_waited_for(
     serve, good_content, cache, monkeypatch, tried
 ):
@@ -203,8 +216,8 @@ def test_a_download_that_falls_silent_anywhere_is_not_waited_for(
     server, draw = serve(good_content, then="fall silent"), random.Random(0)
     for number in range(5):
         server.stop_at = draw.randrange(len(good_content)) if number else 0
+        tried()
         assert_fails_and_leaves_nothing(cache, "the download failed .*timed out")
-    tried("a download that stops", 5)
 
 
 def test_a_download_that_never_starts_is_not_waited_for(serve, good_content):
@@ -224,6 +237,7 @@ def test_a_slow_download_is_waited_for(serve, good_content, monkeypatch):
     assert_is_small_mnist(load_images("mnist"))
 
 
+@filling
 def test_a_disk_that_is_full_at_any_place_is_told(serve, good_content, cache, monkeypatch, tried):
     serve(good_content)
     draw = random.Random(0)
@@ -238,16 +252,17 @@ def test_a_disk_that_is_full_at_any_place_is_told(serve, good_content, cache, mo
     monkeypatch.setattr(urllib.request, "open", Full, raising=False)
     for _ in range(20):
         Full.room = draw.randrange(len(good_content))
+        tried()
         assert_fails_and_leaves_nothing(cache, "the download failed .No space left on device.")
     Full.room = len(good_content)
     assert load_images("mnist").origin == "downloaded"
-    tried("the disk full while downloading", 20)
 
 
+@filling
 def test_a_device_without_room_is_told(serve, good_content, cache, tried):
     """Linux has one, on which every write fails."""
     serve(good_content)
     cache.mkdir()
     (cache / "mnist.npz").symlink_to("/dev/full")
+    tried()
     assert_fails_and_leaves_nothing(cache, "the download failed .No space left on device.")
-    tried("the disk full while downloading", 1)

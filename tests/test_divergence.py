@@ -60,9 +60,11 @@ GRID = [
 ]
 
 
+@pytest.mark.fault("training with extreme settings")
 def test_no_extreme_setting_makes_a_nan(tried):
     for architecture, likelihood, rate, weight, seed in GRID:
         changes = dict(likelihood=likelihood, learning_rate=rate, kl_weight=weight, seed=seed)
+        tried()
         result, said = run(architecture, **changes)
         no_nan(result.record.values())
         no_nan(result.vae.get_weights())
@@ -70,7 +72,6 @@ def test_no_extreme_setting_makes_a_nan(tried):
         early = int(result.vae.step) < 10
         assert early == any(sentence.endswith(ADVICE) for sentence in said), changes
     assert len(GRID) == 200
-    tried("training with extreme settings", len(GRID))
 
 
 # ---- runs that do diverge --------------------------------------------------------------------
@@ -84,8 +85,10 @@ DIVERGING = [
 ]
 
 
+@pytest.mark.fault("training that diverges")
 def test_what_diverges_stops_says_so_and_keeps_the_last_good_weights(tried):
     for changes in DIVERGING:
+        tried()
         result, said = run(**changes)
         assert len(said) == 1 and said[0].endswith(ADVICE), changes
         step = int(result.vae.step)
@@ -94,7 +97,6 @@ def test_what_diverges_stops_says_so_and_keeps_the_last_good_weights(tried):
         no_nan(result.record.values())
         no_nan([np.asarray(variable) for variable in state(result.vae)])
         no_nan(summary(result.vae, IMAGES.test).values())
-    tried("training that diverges", len(DIVERGING))
 
 
 class Breaks(keras.callbacks.Callback):

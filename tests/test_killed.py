@@ -50,9 +50,10 @@ def a_training(folder):
     (folder / "result").write_bytes(b"".join(value.tobytes() for value in values))
 
 
+@pytest.mark.fault("training killed with SIGKILL")
 def test_a_killed_training_ends_as_one_that_was_not(tmp_path, tried):
-    assert_all_as_undisturbed(killed_again_and_again(a_training, tmp_path, 20, start=2, files=10))
-    tried("training killed with SIGKILL", 20)
+    folders = killed_again_and_again(a_training, tmp_path, 20, start=2, files=10, tried=tried)
+    assert_all_as_undisturbed(folders)
 
 
 class Interrupt(keras.callbacks.Callback):
@@ -117,10 +118,10 @@ def a_sweep(folder):
     (folder / "result").write_bytes(b"".join(kept))
 
 
+@pytest.mark.fault("a sweep killed with SIGKILL")
 def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path, tried):
-    folders = killed_again_and_again(a_sweep, tmp_path, 20, start=2, files=20)
+    folders = killed_again_and_again(a_sweep, tmp_path, 20, start=2, files=20, tried=tried)
     assert_all_as_undisturbed(folders)
     # A kill costs one run at most: those that had ended aren't trained again.
     begun = [len((folder / "begun").read_text().splitlines()) for folder in folders]
     assert begun[0] == 12 and sum(begun[1:]) <= 12 * len(folders[1:]) + 20
-    tried("a sweep killed with SIGKILL", 20)

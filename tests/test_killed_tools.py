@@ -27,13 +27,15 @@ def a_count_of_claims(folder):
     claims.main(3, [path])
 
 
+@pytest.mark.fault("the count of claims killed with SIGKILL")
 def test_a_killed_count_of_claims_ends_as_one_that_was_not(tmp_path, tried):
-    whole, *continued = killed_again_and_again(a_count_of_claims, tmp_path, 20, start=1, files=12)
+    whole, *continued = killed_again_and_again(
+        a_count_of_claims, tmp_path, 20, start=1, files=12, tried=tried
+    )
     runs = json.loads((whole / "claims.json").read_text())["01_one"]["runs"]
     assert [one["claims"]["seed % 20 == 0"] for one in runs.values()].count(True) == 4
     for folder in continued:
         assert json.loads((folder / "claims.json").read_text())["01_one"]["runs"] == runs
-    tried("the count of claims killed with SIGKILL", 20)
 
 
 def test_a_count_whose_worker_was_killed_says_that_runs_are_missing(tmp_path, monkeypatch):

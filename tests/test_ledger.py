@@ -86,7 +86,12 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
     stored = {"01_one": {"code": ledger.fingerprint(path), "runs": RUNS}}
     (tmp_path / "benchmarks" / "claims.json").write_text(json.dumps(stored))
-    faults = {"a page torn out": {"tried": 1_000, "passed": True}}
+    faults = {
+        "a page torn out": {"tried": 1_000, "failed": False},
+        "a page upside down": {"tried": 3, "failed": True},
+        "a page wet": {"tried": 0, "failed": True},
+        "a page burnt": {"tried": 0, "failed": False},
+    }
     (tmp_path / "benchmarks" / "faults.json").write_text(json.dumps(faults))
     page = "# Tested\n\n```{faults}\n```\n\n```{claims}\n```\n"
     (tmp_path / "book" / "tested.md").write_text(page)
@@ -119,3 +124,6 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
         "passed each time",
     ):
         assert part in tested, part
+    outcomes = [tested.split(f"<p>{fault}</p>")[1].split("</tr>")[0] for fault in faults]
+    for outcome, told in zip(outcomes, ("passed each time", "failed", "failed", "not tried")):
+        assert told in outcome

@@ -1,41 +1,87 @@
 """What the tests tried is counted, with its outcome."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 TESTS = """
+import os
 import pytest
 
 @pytest.fixture
 def tried(record_property):
-    return lambda fault, times: record_property("tried", [fault, times])
+    return lambda times=1: record_property("tried", times)
 
+@pytest.fixture
+def broken():
+    pytest.fail("no page at all")
+
+@pytest.mark.fault("a page torn out")
 @pytest.mark.parametrize("part", range(2))
 def test_one(tried, part):
-    tried("a page torn out", 3)
+    tried(3)
 
+@pytest.mark.fault("a page upside down")
 def test_two(tried):
-    tried("a page upside down", 4)
-    assert False
+    for number in range(5):
+        tried()
+        assert number < 2
+
+@pytest.mark.fault("a page wet")
+def test_three(broken, tried):
+    tried()
+
+@pytest.mark.fault("a page burnt")
+@pytest.mark.skipif(True, reason="no matches here")
+def test_four(tried):
+    tried()
+
+@pytest.mark.fault("a page torn out")
+def test_five(tried):
+    if "DIE" in os.environ:
+        os._exit(1)
 """
+EARLIER = json.dumps({"a page in Latin": {"tried": 1, "failed": False}})
 
 
-def test_faults_are_added_up_over_the_tests_and_workers(tmp_path):
-    (tmp_path / "test_it.py").write_text(TESTS)
-    record = tmp_path / "faults.json"
-    record.write_text(json.dumps({"a page wet": {"tried": 1, "passed": True}}))
-    options = ["-n", "2", "-p", "tools.record_faults", "--record-faults", str(record)]
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "--rootdir", str(tmp_path), *options, str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-    )
-    assert json.loads(record.read_text()) == {
-        "a page torn out": {"tried": 6, "passed": True},
-        "a page upside down": {"tried": 4, "passed": False},
-        "a page wet": {"tried": 1, "passed": True},
+@pytest.fixture
+def recorded(tmp_path):
+    """A function that runs tests, where there is a record already, and returns the new one."""
+
+    def run(tests=TESTS, workers="1", **more):
+        (tmp_path / "test_it.py").write_text(tests)
+        record = tmp_path / "faults.json"
+        record.write_text(EARLIER)
+        options = ["-p", "xdist", "-n", workers]
+        options += ["-p", "tools.record_faults", "--record-faults", str(record)]
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "--rootdir", str(tmp_path), *options, str(tmp_path)],
+            cwd=ROOT,
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **more},
+            capture_output=True,
+        )
+        return record.read_text()
+
+    return run
+
+
+def test_faults_are_added_up_over_the_tests_and_workers(recorded):
+    """Also one that failed in the midst or before it began; and one left out was not tried."""
+    assert json.loads(recorded(workers="2")) == {
+        "a page burnt": {"tried": 0, "failed": False},
+        "a page torn out": {"tried": 6, "failed": False},
+        "a page upside down": {"tried": 3, "failed": True},
+        "a page wet": {"tried": 0, "failed": True},
     }
+
+
+def test_a_run_that_did_not_see_all_tests_through_leaves_the_record(recorded):
+    assert recorded(DIE="1") == EARLIER
+    assert recorded("import nothing_of_this_name") == EARLIER
+    assert recorded(f"{TESTS}\ndef test_six():\n    raise KeyboardInterrupt", "0") == EARLIER

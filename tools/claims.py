@@ -5,7 +5,8 @@ COUNT such seeds and both data sets. An assertion that fails is counted, and the
 one that is not reached, because something before it broke, counts as failed.
 What a run saw is kept when it ends, in benchmarks/claims.json, which the book shows (ledger.py).
 A second call runs only what is missing; what was seen of a notebook whose code has changed since
-then is dropped.
+then is dropped. If a claim failed on one of the seeds asked for, in this call or an earlier one,
+the call ends with its name and exit status 1, and the record is kept all the same.
 """
 
 import ast
@@ -172,19 +173,36 @@ def in_words(one):
     return "\n".join(lines)
 
 
+def failures(runs):
+    """Name what failed: `runs` has what each saw, by its name."""
+    named = []
+    for name, one in runs.items():
+        named += [f"{name}: {text}" for text, held in one["claims"].items() if not held]
+        named += [f"{name}: stopped by {one['error']}"] if one["error"] else []
+    return named
+
+
 def main(count, paths):
-    """Run what is missing, and keep each result as it comes."""
+    """Run what is missing, and keep each result as it comes.
+
+    Returns:
+        The names of what failed on the seeds asked for, whether it ran now or before.
+    """
     results = json.loads(STORED.read_text("utf8")) if STORED.exists() else {}
     timeout = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["execute"]["timeout"]
     for path in paths:
         if results.get(path.stem, {}).get("code") != fingerprint(path):
             results[path.stem] = {"code": fingerprint(path), "runs": {}}
-    missing = [
+    wanted = [
         (path, data, FIRST_SEED + DISTANCE * number)
         for number in range(count)
         for path in paths
         for data in DATA
-        if f"{data} {FIRST_SEED + DISTANCE * number}" not in results[path.stem]["runs"]
+    ]
+    missing = [
+        (path, data, seed)
+        for path, data, seed in wanted
+        if f"{data} {seed}" not in results[path.stem]["runs"]
     ]
     lost = 0
     with side_by_side(STORED.with_suffix(".log")) as pool:
@@ -204,6 +222,12 @@ def main(count, paths):
             new.replace(STORED)
     if lost:
         sys.exit(f"{lost} of {len(missing)} runs broke off; the next call repeats them")
+    return failures(
+        {
+            f"{path.stem}, {data}, seed {seed}": results[path.stem]["runs"][f"{data} {seed}"]
+            for path, data, seed in wanted
+        }
+    )
 
 
 if __name__ == "__main__":
@@ -211,6 +235,8 @@ if __name__ == "__main__":
     named = [Path(name).resolve() for name in sys.argv[2:]]
     chapters = sorted((ROOT / "notebooks").glob("*.ipynb"))
     try:
-        main(int(sys.argv[1]), named or chapters)
+        failed = main(int(sys.argv[1]), named or chapters)
     except KeyboardInterrupt:
         sys.exit("interrupted; finished runs are kept")
+    if failed:
+        sys.exit("\n".join(["These failed, and are in the record as such:", *failed]))

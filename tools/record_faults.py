@@ -1,9 +1,11 @@
 """A plugin of pytest: how often the tests tried each fault, and with what outcome.
 
-A test says `tried("training killed with SIGKILL", 20)`, a fixture of tests/conftest.py.
-`pytest -p tools.record_faults --record-faults FILE …` puts that into FILE, which the book shows;
-faults that this run did not try stay as they were. No date is in it, so that a run which finds
-what the last one found leaves the file as it is.
+A test is marked with its fault, `@pytest.mark.fault("training killed with SIGKILL")`, and says
+`tried()`, a fixture of tests/conftest.py, before each time that it tries it. So a test that fails,
+or that is skipped, is in the record, too.
+`pytest -p tools.record_faults --record-faults FILE …` puts that into FILE, which the book shows:
+this run, and nothing of earlier ones. One that breaks off leaves FILE as it is. No date is in it,
+so that a run which finds what the last one found leaves it as it is, too.
 """
 
 import json
@@ -14,26 +16,36 @@ def pytest_addoption(parser):
     parser.addoption("--record-faults", metavar="FILE", help="count what was tried here")
 
 
+def pytest_itemcollected(item):
+    # All reports of a test bring this along: also of one that is skipped or fails in its fixtures.
+    for mark in item.iter_markers("fault"):
+        item.user_properties.append(("fault", mark.args[0]))
+
+
 class Recorder:
     """Adds up what the tests tried; under xdist, the reports of all workers come here."""
 
     def __init__(self, file):
         self.file = Path(file)
         self.faults = {}
+        self.lost = False
 
     def pytest_runtest_logreport(self, report):
-        if report.when == "call":
-            for name, value in report.user_properties:
-                if name == "tried":
-                    fault, times = value
-                    one = self.faults.setdefault(fault, {"tried": 0, "passed": True})
-                    one["tried"] += times
-                    one["passed"] &= report.passed
+        # If a worker of xdist dies, its test has a report of which nothing but the name is known.
+        self.lost |= report.when not in ("setup", "call", "teardown")
+        said = report.user_properties
+        for fault in [value for name, value in said if name == "fault"]:
+            one = self.faults.setdefault(fault, {"tried": 0, "failed": False})
+            one["failed"] |= report.failed
+            if report.when == "call":
+                one["tried"] += sum(times for name, times in said if name == "tried")
 
-    def pytest_sessionfinish(self):
-        if self.faults:
-            known = json.loads(self.file.read_text("utf8")) if self.file.exists() else {}
-            kept = dict(sorted({**known, **self.faults}.items()))
+    def pytest_collectreport(self, report):
+        self.lost |= report.failed  # its tests are not known
+
+    def pytest_sessionfinish(self, exitstatus):
+        if exitstatus in (0, 1) and not self.lost:  # all tests ran, and some may have failed
+            kept = dict(sorted(self.faults.items()))
             self.file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf8")
 
 
