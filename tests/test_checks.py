@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from vae_utils.checks import check_at_least, check_codes, check_images, check_positive, check_whole
+from vae_utils.checks import (
+    check_at_least,
+    check_codes,
+    check_flag,
+    check_images,
+    check_positive,
+    check_whole,
+)
 
 GOOD = np.full((2, 4, 4, 1), 0.5, "float32")
 
@@ -80,6 +87,16 @@ def test_a_number_that_is_not_positive_is_named(value):
 def test_a_number_that_is_not_whole_or_out_of_range_is_named(value):
     with pytest.raises(ValueError, match="side must be a whole number from 1 to 5; got"):
         check_whole(value, 1, "side", high=5)
+
+
+@pytest.mark.parametrize("value", [None, "yes", 2, 1.0, np.array([]), np.ones(2)])
+def test_what_is_neither_true_nor_false_is_named(value):
+    with pytest.raises(ValueError, match="verbose must be True or False; got"):
+        check_flag(value, "verbose")
+
+
+def test_flags_come_back_as_bools():
+    assert [check_flag(value, "verbose") for value in (True, np.False_, 1, 0)] == [True, False] * 2
 
 
 def test_whole_numbers_come_back_as_python_s():

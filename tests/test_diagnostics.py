@@ -427,6 +427,11 @@ def test_plateau_begins_at_the_mean_image_and_ends_when_the_error_falls_for_good
     assert plateau(a_record(errors), 0.07) == (20, 70)
 
 
+def test_a_plateau_is_told_in_whole_steps():
+    with pytest.raises(ValueError, match="must hold whole numbers"):
+        plateau({"step": np.array([0.5]), "mse": np.array([0.1])}, 0.07)
+
+
 def test_a_plateau_may_last_until_the_end():
     assert plateau(a_record([0.2, 0.07, 0.07, 0.0699]), 0.07) == (10, None)
 

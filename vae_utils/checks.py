@@ -289,6 +289,13 @@ def _if_too_large(value):
     return ". (float32 ends at 3.4e38.)" if LARGEST_FLOAT < value < np.inf else ""
 
 
+def check_flag(value: Any, name: str) -> bool:
+    """Return `value` as a bool, or raise a ValueError unless it is True, False, 1 or 0."""
+    if not isinstance(value, (bool, np.bool_, Integral)) or value not in (0, 1):
+        raise ValueError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
 def check_whole(value: Any, low: int, name: str, high: int | None = None) -> int:
     """Return `value` as an int, or raise a ValueError unless it is whole and in its range.
 

@@ -390,6 +390,8 @@ def plateau(record: Mapping[str, Any], mean_image_mse: float) -> tuple[int, int 
             "record must hold one step and one mse for each look, and at least one; got shapes "
             f"{steps.shape} and {error.shape}"
         )
+    if (steps != np.floor(steps)).any():
+        raise ValueError("record['step'] must hold whole numbers")
     with np.errstate(over="ignore"):
         error = error / check_positive(mean_image_mse, "mean_image_mse")
     begin = int(steps[np.argmax(np.append(error, 0) < 1.1).clip(max=len(steps) - 1)])

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.model_selection import ParameterGrid
 from tqdm import tqdm
 
-from vae_utils.checks import check_whole
+from vae_utils.checks import check_flag, check_whole
 from vae_utils.data import Images, check_split
 from vae_utils.diagnostics import summary
 from vae_utils.runs import train
@@ -98,6 +98,7 @@ def sweep(
             raise ValueError(f"over[{name!r}] must be a list of values; got {values!r}")
     check_split(images)
     check_whole(test, 1, "test")
+    check_flag(together, "together")
     if isinstance(jobs, bool) or not isinstance(jobs, Integral) or jobs == 0:
         raise ValueError(f"jobs must be a whole number other than 0, such as -1; got {jobs!r}")
     if not isinstance(folder, (str, Path)):

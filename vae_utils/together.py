@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from vae_utils import schedules
 from vae_utils.batches import batches
-from vae_utils.checks import check_whole
+from vae_utils.checks import check_flag, check_whole
 from vae_utils.compiled import state
 from vae_utils.data import Images
 from vae_utils.divergence import ENOUGH_IMAGES, copied, gives_numbers, warn_of_divergence
@@ -184,6 +184,7 @@ def train_seeds(
         [0, 1, 2]
     """
     check_whole(steps, 1, "steps")
+    check_flag(verbose, "verbose")
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise ValueError(f"seeds must be a list of whole numbers; got {seeds!r}")
     seeds = [check_whole(seed, 0, "each of seeds") for seed in seeds]
