@@ -15,8 +15,10 @@ from websocket import create_connection
 
 NAMES = ("firefox-esr", "firefox")
 
-# What the page of a component offers to the functions below.
+# What the page of a component offers to the functions below, once its scripts have run: Firefox
+# may call a page complete before.
 HELPERS = """
+while (document.readyState !== "complete") await new Promise((next) => setTimeout(next, 20));
 const box = document.querySelector("[data-live-vae]");
 const find = (selector) => box.querySelector(selector);
 const until = async (condition) => {
