@@ -131,8 +131,8 @@ lab: $(READY)
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(PARTS)
 
-# All notebooks, or NOTEBOOKS="...", on both data sets; a second call runs what is missing. It says
-# the same as the first of what failed: the status is that of the claims, not of the call.
+# All notebooks, or NOTEBOOKS="...", on both data sets; a second call runs what is missing.
+# The exit status tells whether a claim failed, in this call or in an earlier one.
 SEEDS := 10
 claims: $(READY)
 	$(BIN)/python -m tools.claims $(SEEDS) $(NOTEBOOKS)

@@ -51,6 +51,8 @@ def book(tmp_path):
     (tmp_path / "_static/styles").mkdir(parents=True)
     (tmp_path / "_static/own.css").write_text(".a > .b { x: y } .a, .unknown { x: z }")
     (tmp_path / "_static/basic.css").write_text("p { x: url(some.png) }")
+    (tmp_path / "_static/scripts").mkdir()
+    (tmp_path / "_static/scripts/fontawesome.js").write_text('["unknown"]')
     (tmp_path / "_static/styles/theme.css").write_text(
         '@import "../basic.css"; /* words */ .a { x: url("../f/f.woff") }\n'
         "@media print { .unknown { x: y } } @media screen { a:not(.unknown) { x: y } }"

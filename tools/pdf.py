@@ -214,14 +214,13 @@ KEEP = """document.querySelectorAll("p, .hide, .highlight").forEach((tag) => {
   const most = tag.matches("p") ? 3.5 * parseFloat(getComputedStyle(tag).lineHeight) : 320;
   if (tag.clientHeight < most) tag.style.breakInside = "avoid";
 })"""
-# The first entry is that of the contents themselves.
-NUMBER = """sheets => document.querySelectorAll(".contents .page").forEach(
-  (place, i) => { place.textContent = sheets[i + 1]; })"""
-
-
+# Chromium shrinks every sheet, without a word, if one of these sticks out.
 WIDE = """[...document.querySelectorAll(".chapter :is(p, pre, table, figure, img, .math)")]
   .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((one) => `${one.closest(".chapter").id}: ${one.tagName} ${one.textContent.slice(0, 60)}`)"""
+# The first entry is that of the contents themselves.
+NUMBER = """sheets => document.querySelectorAll(".contents .page").forEach(
+  (place, i) => { place.textContent = sheets[i + 1]; })"""
 
 
 def main(folder: Path, file: Path) -> None:
@@ -241,7 +240,6 @@ def main(folder: Path, file: Path) -> None:
         page.evaluate("window.MathJax?.startup.promise")
         page.evaluate(KEEP)
         if wide := page.evaluate(WIDE):
-            # Chromium would shrink every sheet, without a word.
             sys.exit(f"wider than the text on paper: {'; '.join(wide)}")
         for _ in range(2):
             page.pdf(

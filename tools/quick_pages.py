@@ -153,6 +153,9 @@ def quicken(app, failure):
 
 def quick(folder: Path) -> None:
     """Change all pages in a folder."""
+    # Before its words are read, which name every icon there is.
+    for path in folder.glob("_static/scripts/fontawesome.js*"):
+        path.unlink()
     # The theme leaves some that aren't pages among its own files.
     files = [path for path in folder.rglob("*.html") if folder / "_static" not in path.parents]
     pages = {path: patient(deferred(path.read_text("utf8")), path.parent) for path in files}
@@ -162,8 +165,6 @@ def quick(folder: Path) -> None:
     style = joined(folder / "_static", shared, words_of(folder))
     version = hashlib.sha256(style.encode()).hexdigest()[:8]
     (folder / "_static/all.css").write_text(style, "utf8")
-    for path in folder.glob("_static/scripts/fontawesome.js*"):
-        path.unlink()
     for path, page in pages.items():
         changed = with_one_sheet(page, shared, version)
         if changed != path.read_text("utf8"):

@@ -291,7 +291,7 @@ def _if_too_large(value):
 
 def check_flag(value: Any, name: str) -> bool:
     """Return `value` as a bool, or raise a ValueError unless it is True, False, 1 or 0."""
-    if not isinstance(value, (bool, np.bool_, Integral)) or value not in (0, 1):
+    if not isinstance(value, (np.bool_, Integral)) or value not in (0, 1):
         raise ValueError(f"{name} must be True or False; got {value!r}")
     return bool(value)
 

@@ -115,10 +115,10 @@ class GECO(VAE):
     rate, memory = 0.01, 0.9
 
     def __init__(self, *args: Any, **settings: Any) -> None:
-        name = f"{type(self).__name__}.tolerance"
+        tolerance = f"{type(self).__name__}.tolerance"
         if not hasattr(self, "tolerance"):
-            raise ValueError(f"{name} must be set in a subclass: to a squared error per pixel")
-        check_positive(self.tolerance, name)
+            raise ValueError(f"{tolerance} must be set in a subclass: to a squared error per pixel")
+        check_positive(self.tolerance, tolerance)
         super().__init__(*args, **settings)
         for name in ("log_multiplier", "excess"):
             setattr(self, name, self.add_weight((), "zeros", trainable=False, name=name))

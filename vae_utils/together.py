@@ -40,6 +40,16 @@ from vae_utils.programs import (
 STEPS_PER_CALL = 100  # between two looks at the losses, and at the progress bar
 
 
+class _OfEachRow(keras.constraints.Constraint):
+    """A model's constraint, for each seed of a stack."""
+
+    def __init__(self, constraint):
+        self.constraint = constraint
+
+    def __call__(self, rows):
+        return ops.vectorized_map(self.constraint, rows)
+
+
 class Stack:
     """A model for each seed, in variables with one more axis in front: (seeds, ...).
 
@@ -63,7 +73,7 @@ class Stack:
         values = np.stack([variable] * self.count)
         stacked = keras.Variable(values, dtype=variable.dtype, trainable=variable.trainable)
         if getattr(variable, "constraint", None):
-            stacked.constraint = lambda rows: ops.vectorized_map(variable.constraint, rows)
+            stacked.constraint = _OfEachRow(variable.constraint)
         return stacked
 
     # ---- a step of all seeds -----------------------------------------------------
