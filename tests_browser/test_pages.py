@@ -205,6 +205,20 @@ def test_axe_finds_nothing_and_the_focus_is_seen(visit, name):
         assert count > 20 and unseen == []
 
 
+@pytest.mark.parametrize("name", ["book/intro", "notebooks/04_kld_annealing"])
+def test_every_icon_is_a_letter_of_a_font_that_is_there(visit, name):
+    icons, silent, loaded = visit(name).page.evaluate("""document.fonts.ready.then(() => {
+      const icons = [...document.querySelectorAll("i[class*='fa']")];
+      const letter = (icon) => getComputedStyle(icon, "::before").content;
+      return [
+        icons.length,
+        icons.filter((icon) => letter(icon) === "none").map((icon) => icon.className),
+        document.fonts.check("900 1em 'Font Awesome 6 Free'", "\\uf019"),
+      ];
+    })""")
+    assert icons > 10 and silent == [] and loaded
+
+
 @pytest.mark.parametrize("name", [name for name in pages() if name.startswith("notebooks/")])
 def test_a_chapter_weighs_at_most_four_megabytes(visit, name):
     page = visit(name).page
