@@ -72,6 +72,12 @@ def test_the_contents_name_each_page(whole):
     assert len(whole.select(".contents .page")) == 2
 
 
+def test_each_sheet_has_the_heading_of_its_chapter_over_it(whole):
+    style = whole.head.find_all("style")[-1].string
+    assert "#two-second { page: two-second }" in style
+    assert '@page two-second { @top-right { content: "2. Second";' in style
+
+
 def test_the_address_is_that_of_the_repository():
     assert re.fullmatch(r"https://[\w-]+\.github\.io/[\w-]+/", toc.published())
     assert toc.pages()[0] == "book/intro" and len(toc.pages()) > 20

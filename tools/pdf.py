@@ -5,6 +5,7 @@ A sheet can't be clicked: sliders show where they start, solutions are open, and
 of solutions and of the package. Code that only draws a figure stays in its fold, and off the paper.
 """
 
+import json
 import logging
 import posixpath
 import re
@@ -84,13 +85,14 @@ def in_one(sources: dict[str, str], title: str, author: str, address: str) -> st
         f'{_heading(chapter)}</a> <span class="page"></span></li>'
         for name, chapter in zip(sources, chapters, strict=True)
     )
+    heads = "\n".join(map(_running_head, chapters))
     maths = next((found for soup in soups.values() if (found := _maths(soup))), "")
     body = "\n".join(map(str, chapters))
     return f"""<!DOCTYPE html>
 <html lang="en" data-theme="light" data-content_root="">
 <head><meta charset="utf-8"><title>{title}</title>
 <link rel="stylesheet" href="_static/all.css"><link rel="stylesheet" href="_static/live.css">
-<style>{STYLE}</style>{maths}</head>
+<style>{STYLE}{heads}</style>{maths}</head>
 <body><main class="bd-content"><article class="bd-article">
 <div class="title"><p class="name">{title}</p><p>{author}</p>
 <p>The book whose sliders move: <a href="{address}">{address}</a></p>
@@ -103,6 +105,13 @@ out.</p></div>
 
 def _heading(chapter):
     return chapter.h1.get_text().strip()
+
+
+def _running_head(chapter):
+    """Return the style that puts a chapter's heading over each of its sheets."""
+    words = json.dumps(_heading(chapter), ensure_ascii=False)  # a string of CSS, too
+    return f"""#{chapter["id"]} {{ page: {chapter["id"]} }}
+@page {chapter["id"]} {{ @top-right {{ content: {words}; font: 8pt sans-serif }} }}"""
 
 
 def _maths(soup):
