@@ -332,6 +332,26 @@ def test_names_of_figures_are_unique_and_references_lead_somewhere():
         assert wanted <= set(names), f"{chapter}: {wanted - set(names)}"
 
 
+@each_chapter
+def test_chapters_are_called_by_their_numbers(chapter):
+    """Their titles are sentences, hard to read within another one."""
+    links = re.findall(r"\{doc\}`([^`<]*)<?((?:\.\./notebooks/)?\d\w+)>?`", prose(chapter))
+    for words, target in links:
+        number = re.search(r"\d+\w?(?=_)", target)[0].lstrip("0")
+        assert words.strip().lower() == f"chapter {number}", target
+
+
+def test_the_first_page_numbers_the_chapters_as_the_side_bar_does():
+    page = (ROOT / "book/intro.md").read_text("utf8")
+    shown = re.findall(r"^(?:(\d)\\\. )?\{doc\}`\.\./notebooks/(\w+)`$", page, re.M)
+    assert [name for _, name in shown] == CHAPTERS
+    for number, name in shown:
+        key = name.split("_")[0].lstrip("0")
+        # Sphinx gives no numbers to pages below a chapter: their headings have their own.
+        has_own = source(cells(name, "markdown")[0]).startswith(f"# {key}. ")
+        assert (number == key) != has_own
+
+
 # ---- citations ---------------------------------------------------------------
 
 

@@ -99,9 +99,10 @@ def anchor(name, number):
 
 
 def title(name):
-    """Return the chapter's number and its heading."""
+    """Return the chapter's number and its heading, which has the number of a part: 6b."""
     heading = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells[0].source
-    return f"{key_of(name).lstrip('0')}. {heading.splitlines()[0].lstrip('# ')}"
+    number = f"{key_of(name).lstrip('0')}. "
+    return number + heading.splitlines()[0].lstrip("# ").removeprefix(number)
 
 
 def in_numbers(runs):
