@@ -103,7 +103,7 @@ class ContextVAE(VAE):
             raise ValueError(
                 f"uniforms must have shape {(len(codes), *self.image_shape)}; got {uniforms.shape}"
             )
-        images = np.zeros_like(uniforms)
+        images = np.zeros(uniforms.shape, "float32")  # in C order, so that `pixels` is a view
         pixels = images.reshape(len(images), -1)
         thresholds = uniforms.reshape(len(images), -1)
         logits = tf.function(self.logits)  # one graph for all pixels

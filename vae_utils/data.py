@@ -5,6 +5,8 @@ import os
 import socket
 import threading
 import urllib.request
+import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,8 +201,12 @@ def _reason(error):
     return getattr(error, "strerror", None) or error
 
 
+def _in_cache():
+    return _keras_home() / "datasets" / "mnist.npz"
+
+
 def _from_cache():
-    return _read_mnist(_keras_home() / "datasets" / "mnist.npz")
+    return _read_mnist(_in_cache())
 
 
 def _from_network():
@@ -210,18 +216,22 @@ def _from_network():
     try:
         # get_file has no time limit of its own for a server that falls silent.
         socket.setdefaulttimeout(NETWORK_PATIENCE_SECONDS)
+        # Under a name of its own, as another process may be downloading, too.
         path = keras.utils.get_file(
-            "mnist.npz", MNIST_URL, cache_dir=_keras_home(), force_download=True
+            f"mnist-{uuid.uuid4().hex}.npz", MNIST_URL, cache_dir=_keras_home()
         )
     except Exception as error:  # get_file raises plain Exception
         raise _Unavailable(f"the download failed ({_reason(error)})") from None
     finally:
         socket.setdefaulttimeout(waited_for)
+    new = Path(path)
     try:
-        return _read_mnist(Path(path))
-    except _Unavailable:
-        Path(path).unlink(missing_ok=True)
-        raise
+        arrays = _read_mnist(new, "the download")
+        with suppress(OSError):  # these images are good, even if they can't be kept
+            new.replace(_in_cache())
+        return arrays
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _answers(url):
@@ -242,27 +252,28 @@ def _answers(url):
     return bool(answered)
 
 
-def _read_mnist(path):
+def _read_mnist(path, called=None):
     """Return the four arrays of an `mnist.npz`, if each of them is what it should be."""
+    called = called or _in_words(path)
     try:
         if not path.exists():
-            raise _Unavailable(f"there is no {_in_words(path)}")
+            raise _Unavailable(f"there is no {called}")
         if not path.is_file():
-            raise _Unavailable(f"{_in_words(path)} is not a file")
+            raise _Unavailable(f"{called} is not a file")
         file = path.open("rb")  # NumPy would leave a damaged one open
     except OSError as error:  # such as a folder that may not be looked into
-        raise _Unavailable(f"{_in_words(path)} can't be read ({_reason(error)})") from None
+        raise _Unavailable(f"{called} can't be read ({_reason(error)})") from None
     try:
         with file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: np.ascontiguousarray(archive[name]) for name in MNIST_SHA256}
     except Exception as error:  # a damaged zip fails in many ways
-        raise _Unavailable(f"{_in_words(path)} is damaged ({_reason(error)})") from None
+        raise _Unavailable(f"{called} is damaged ({_reason(error)})") from None
     for name, wanted in MNIST_SHA256.items():
         dimensions = 3 if name.startswith("x") else 1
         if arrays[name].dtype != np.uint8 or arrays[name].ndim != dimensions:
-            raise _Unavailable(f"{_in_words(path)} is damaged ({name} has a wrong shape or type)")
+            raise _Unavailable(f"{called} is damaged ({name} has a wrong shape or type)")
         if hashlib.sha256(arrays[name].tobytes()).hexdigest() != wanted:
-            raise _Unavailable(f"{_in_words(path)} is damaged (the checksum of {name} is wrong)")
+            raise _Unavailable(f"{called} is damaged (the checksum of {name} is wrong)")
     return arrays
 
 

@@ -6,12 +6,13 @@ numbers into pixel means, and into the log-density of an image.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from vae_utils.checks import check_at_least
+from vae_utils.checks import check_at_least, if_class
 from vae_utils.densities import Array, bernoulli_log_density, normal_log_density
 from vae_utils.settings import Settings
 
@@ -63,6 +64,15 @@ class Likelihood(Settings):
     def log_prob(self, images: Array, logits: Array) -> tf.Tensor:
         """Return ln p(image|z) in nats, (n,), for images and logits (n, h, w, c)."""
         raise NotImplementedError
+
+
+def check_likelihood(likelihood: Any) -> None:
+    """Raise a ValueError unless it is one."""
+    if not isinstance(likelihood, Likelihood):
+        raise ValueError(
+            "likelihood must be Gaussian(variance), Bernoulli() or another Likelihood; "
+            f"got {likelihood!r}{if_class(likelihood)}"
+        )
 
 
 @keras.saving.register_keras_serializable(package)

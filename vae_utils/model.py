@@ -14,7 +14,7 @@ from vae_utils.checks import check_codes, check_images, check_networks, check_wh
 from vae_utils.compiled import CompiledModel
 from vae_utils.densities import Array, kl_to_standard_normal
 from vae_utils.inputs import images_of
-from vae_utils.likelihoods import Gaussian, Likelihood
+from vae_utils.likelihoods import Gaussian, Likelihood, check_likelihood
 from vae_utils.sampling import Sampling
 
 # Enough images at a time to keep two cores busy, few enough for little memory.
@@ -112,11 +112,7 @@ class VAE(CompiledModel):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = Gaussian() if likelihood is None else likelihood
-        if not isinstance(self.likelihood, Likelihood):
-            raise ValueError(
-                "likelihood must be Gaussian(variance), Bernoulli() or another Likelihood; "
-                f"got {likelihood!r}{if_class(likelihood)}"
-            )
+        check_likelihood(self.likelihood)
         self.seed = None if seed is None else check_whole(seed, 0, "seed")
         # The objective is computed in float32 or better, whatever the precision of the layers.
         self.precision = "float64" if self.variable_dtype == "float64" else "float32"
