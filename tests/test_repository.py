@@ -516,8 +516,9 @@ def test_the_workflows_call_targets_that_the_makefile_has():
     called = set()
     for name, line in lines:
         if match := re.fullmatch(r"(?:\w+=\S+ )*make (.+)", line):
-            assert set(match[1].split()) <= set(phony), f"{name}: {line}"
-            called |= set(match[1].split())
+            targets = {word for word in match[1].split() if "=" not in word}
+            assert targets <= set(phony), f"{name}: {line}"
+            called |= targets
     assert {"test", "book", "test-browser", "test-oldest", "test-newest", "audit"} <= called
 
 
