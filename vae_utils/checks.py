@@ -219,7 +219,7 @@ def check_networks(
     if len(images.shape) != 4:
         raise ValueError(
             "the encoder must take images (n, height, width, channels); it takes "
-            f"{images.shape}. Reshape the rows of a table to (n, features, 1, 1)"
+            f"{images.shape}. Give the rows of a table the shape (n, features, 1, 1)"
         )
     if mean.shape != log_std.shape:
         raise ValueError(
