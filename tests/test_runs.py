@@ -333,10 +333,10 @@ def test_seed_and_learning_rate_of_a_run(plain):
         ({"kl_weight": -1.0}, "weight"),
         ({"kl_weight": "linear"}, "kl_weight"),
         ({"watch": -1}, "watch"),
-        ({"architecture": ("mlp", "conv")}, "or a tuple of a model, an encoder and a decoder"),
+        ({"architecture": ("mlp", "conv")}, "or a tuple of a VAE class and two functions"),
         ({"learning_rate": -1.0}, "learning_rate"),
         ({"images": IMAGES.train}, "load_images; got ndarray"),
-        ({"params": Params()}, r"say so with Params\(image_shape="),
+        ({"params": Params()}, r"pass params=Params\(image_shape="),
     ],
     ids=str,
 )

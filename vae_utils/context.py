@@ -62,7 +62,7 @@ class ContextVAE(VAE):
         likelihood = Bernoulli() if likelihood is None else likelihood
         if not isinstance(likelihood, Bernoulli):
             raise ValueError(
-                f"pixels that are drawn one by one are 0 or 1: Bernoulli(); got {likelihood!r}"
+                f"likelihood must be Bernoulli(): pixels are drawn as 0 or 1; got {likelihood!r}"
             )
         super().__init__(encoder, decoder, likelihood, kl_weight, seed, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Images in: float32 (n, 28, 28, 1) in [0, 1], their labels, and where they came from."""
+"""Images in: float32 (n, h, w, c) in [0, 1], their labels, and where they came from."""
 
 import hashlib
 import os
@@ -49,6 +49,10 @@ class Images:
         name: "mnist", "digits" or "own".
         origin: where they came from, in words.
 
+    Raises:
+        ValueError: on bad images, on training and test images of different shapes, or on labels
+            that are not one for each image.
+
     Example:
         >>> pixels = np.zeros((10, 28, 28, 1), "float32")
         >>> print(Images(pixels[:9], pixels[9:], None, None, "own", "all of them black"))
@@ -71,7 +75,7 @@ class Images:
             object.__setattr__(self, name, pixels)
         if self.train.shape[1:] != self.test.shape[1:]:
             raise ValueError(
-                "train and test must hold images of one shape; got "
+                "train and test must hold images of the same shape; got "
                 f"{self.train.shape[1:]} and {self.test.shape[1:]}"
             )
         for name in ("train_labels", "test_labels"):
@@ -109,9 +113,9 @@ def load_images(
 
     Args:
         source: "auto", "mnist" (MNIST or an error), "digits", or an array of your own,
-            of shape (n, h, w) or (n, h, w, c), bytes or floats in [0, 1]. A tenth of it,
-            drawn at random, becomes the test images. Default: the environment variable
-            `VAE_DATASET`, else "auto".
+            of shape (n, h, w) or (n, h, w, c), uint8 from 0 to 255 or floats in [0, 1]. A
+            tenth of it, drawn at random but the same each time, becomes the test images.
+            Default: the environment variable `VAE_DATASET`, else "auto".
         folder: a folder that holds `mnist.npz`. Default: the environment
             variable `VAE_DATA_DIR`.
         labels: the classes (n,) of an array of your own, split like the images, if there
@@ -119,7 +123,7 @@ def load_images(
 
     Raises:
         ValueError: on an unknown source, a bad array, an array and a folder, labels that are not
-            one for each image of an array, a folder without a good `mnist.npz`, or if "mnist" is
+            one for each image of an array, a folder without an intact `mnist.npz`, or if "mnist" is
             asked for and not to be found.
 
     Example:
@@ -132,14 +136,16 @@ def load_images(
     if source is not None and not isinstance(source, str):
         if folder is not None:
             raise ValueError(
-                "folder is where MNIST lies, and an array of your own needs none; got "
-                f"{type(folder).__name__}. Labels are given with labels="
+                "folder says where MNIST is, and an array of your own needs none; got "
+                f"{type(folder).__name__}. Pass labels with labels="
             )
         images = _own(source, labels)
     elif folder is not None and not isinstance(folder, (str, Path)):
-        raise ValueError(f"folder must be a path; got {folder!r}. (Labels are given with labels=)")
+        raise ValueError(f"folder must be a path; got {folder!r}. (Pass labels with labels=)")
     elif labels is not None:
-        raise ValueError("labels go with an array of your own; MNIST and the digits bring theirs")
+        raise ValueError(
+            "labels go with an array of your own; MNIST and the digits come with theirs"
+        )
     else:
         source = (source or os.environ.get("VAE_DATASET") or "auto").lower()
         if source not in SOURCES:
@@ -166,7 +172,7 @@ def _mnist(source, folder, named_by):
             return _mnist_images(_read_mnist(path), f"from {place}")
         except _Unavailable as error:
             raise ValueError(
-                f"{error}. {named_by} must be a folder that holds a good mnist.npz"
+                f"{error}. {named_by} must be a folder that holds an intact mnist.npz"
             ) from None
     reasons = []
     for place, origin in ((_from_cache, "from the Keras cache"), (_from_network, "downloaded")):
@@ -178,7 +184,7 @@ def _mnist(source, folder, named_by):
     if source == "mnist":
         raise ValueError(
             f"MNIST was not found: {why}. Name a folder that holds mnist.npz, with folder= or "
-            'VAE_DATA_DIR, or take the digits that need no network: "digits"'
+            'VAE_DATA_DIR, or use the digits of scikit-learn, which need no network: "digits"'
         )
     return _digits(f"because MNIST was not found: {why}")
 
@@ -353,7 +359,7 @@ def _own(array, labels):
     if isinstance(array, (tuple, dict)):
         raise ValueError(
             f"images of your own must be one array; got a {type(array).__name__} of {len(array)}. "
-            "(Labels are an argument of their own: load_images(images, labels=labels))"
+            "(Pass labels separately: load_images(images, labels=labels))"
         )
     array = as_array(array, "the array of images")
     if array.ndim == 3:
@@ -366,7 +372,7 @@ def _own(array, labels):
     if array.dtype == np.uint8:
         # Black and white as 0 and 1 would become 1/255, and look all black.
         if array.size and array.max() == 1:
-            raise ValueError(f"the bytes of your images go from 0 to 1, not to 255. {FLOATS_HINT}")
+            raise ValueError(f"your uint8 images must go up to 255; these end at 1. {FLOATS_HINT}")
         array = array / np.float32(255)
     array = check_images(array, name="the array of images")
     if len(array) < 2:
@@ -396,6 +402,9 @@ def halved(images: np.ndarray) -> np.ndarray:
     Args:
         images: (n, height, width, channels) in [0, 1].
 
+    Returns:
+        (n, height / 2, width / 2, channels), float32 in [0, 1].
+
     Raises:
         ValueError: if a side is odd, or on bad images.
 
@@ -417,6 +426,9 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
     Args:
         images: (n, height, width, channels) in [0, 1].
         seed: of the random numbers.
+
+    Returns:
+        Images of 0 and 1 of the same shape, float32.
 
     Raises:
         ValueError: on bad images, or a seed that is not a whole number of at least 0.

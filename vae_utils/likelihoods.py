@@ -81,11 +81,11 @@ class Gaussian(Likelihood):
     """Each pixel is normal around its mean, with one fixed variance.
 
     Up to a constant the log-density is −(sum of squared errors) / (2 variance).
-    So with variance 1 the loss is half the sum of squared errors, with 0.5 the sum itself,
-    and with 392 their *mean* over 784 pixels.
+    So with variance 1 the reconstruction term of the loss is half the sum of squared errors,
+    with 0.5 the sum itself, and with 392 their *mean* over 784 pixels.
 
     Args:
-        variance: of each pixel, in squared units of a pixel in [0, 1].
+        variance: of each pixel, for pixels in [0, 1]; at least 1e-12.
         link: "sigmoid" between the decoder's output and the pixel means, or "identity",
             with which a decoder without hidden layers is linear.
 
@@ -125,8 +125,9 @@ class Gaussian(Likelihood):
 class Bernoulli(Likelihood):
     """Each pixel is 1 with the probability that the decoder gives it, else 0.
 
-    For grey pixels this is minus the cross-entropy, which is not a normalised
-    density; compare such numbers only with each other.
+    As in Kingma & Welling 2013 (arXiv 1312.6114), appendix C.1. For grey
+    pixels this is minus the cross-entropy, which is not a normalised density; compare such
+    numbers only with each other.
 
     Example:
         >>> import numpy as np

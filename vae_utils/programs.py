@@ -111,16 +111,16 @@ def recipe_from(
         and all(map(callable, architecture))
     ):
         raise ValueError(
-            f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a model, an "
-            f"encoder and a decoder; got {architecture!r}"
+            f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a VAE class and "
+            f"two functions of Params that build encoder and decoder; got {architecture!r}"
         )
     check_split(images)
     check_params(params)
     check_likelihood(likelihood)
     if images.train.shape[1:] != params.image_shape:
         raise ValueError(
-            f"the networks take images of shape {params.image_shape}, and these have "
-            f"{images.train.shape[1:]}; say so with Params(image_shape=images.train.shape[1:])"
+            f"the networks take images of shape {params.image_shape}, but these have "
+            f"{images.train.shape[1:]}: pass params=Params(image_shape=images.train.shape[1:])"
         )
     if learning_rate is None:
         learning_rate = params.learning_rate

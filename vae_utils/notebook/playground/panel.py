@@ -147,11 +147,11 @@ class Playground(ipywidgets.VBox):
 
     def _on_train(self, button: ipywidgets.Button) -> None:
         if self.running:
-            self._say("A run is on its way: stop it, or wait for it to end.")
+            self._say("A run is in progress: stop it, or wait for it to finish.")
             return
         settings = self.form.read()
         if settings is None:
-            self._say("Not started: see the form.")
+            self._say("Not started: correct the settings that have an error beside them.")
             return
         self._stop.clear()
         self.running = True
