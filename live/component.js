@@ -262,7 +262,11 @@ class LiveVAE {
     if (!begun && document.activeElement === pause) this.find("[data-action=train]").focus();
     pause.textContent = state === "paused" ? "Resume" : "Pause";
     pause.disabled = !begun;
-    if (!this.compact) this.find("[name=weight]").disabled = state === "idle" || state === "error";
+    if (!this.compact) {
+      const off = state === "idle" || state === "error";
+      this.find("[name=weight]").disabled = off;
+      if (off) this.find("[data-action=follow]").hidden = true;
+    }
     if (!this.compact) this.showPending();
   }
 
@@ -547,7 +551,12 @@ class LiveVAE {
       this.worker?.terminate();
       this.worker = null;
       this.id += 1;
-      if (["training", "paused"].includes(this.state)) this.setState("idle");
+      if (!["training", "paused", "done"].includes(this.state)) return;
+      // Who comes back finds what was learned, but nothing that goes on.
+      this.setState("idle");
+      if (this.dirty) this.drawAll();
+      this.sayStatus("");
+      this.describe();
     });
   }
 

@@ -298,18 +298,48 @@ def test_a_page_that_is_paused_stays_so_when_it_was_hidden(open_live):
     assert (live.state(), live.out("step")) == ("paused", at)
 
 
+LEAVE = "dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))"
+
+
 def test_leaving_the_page_ends_the_worker(open_live):
     live = open_live()
     live.press("train")
     live.wait_for_step(20)
     assert len(live.page.workers) == 1
-    live.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    live.page.evaluate(LEAVE)
     live.page.wait_for_timeout(200)
     assert live.page.workers == []
     assert live.state() == "idle"
+    words = live.find(".live-status").inner_text()  # no longer "Training."
+    assert words.startswith(f"Step {live.out('step'):.0f} of 800. Constant weight: KL")
     live.fast()
     live.press("train")  # the reader came back
     live.wait("done")
+
+
+def test_a_run_that_was_done_when_the_page_was_left_is_shown_but_does_not_go_on(open_live):
+    live = open_live()
+    live.fast()
+    live.find("[data-preset=shallow]").click()
+    live.wait("done")
+    live.find("[name=weight]").fill("0.5")
+    live.wait_for_step(1200)
+    live.wait("done")
+    seen = """box => [
+      ...[...box.querySelectorAll(".live-status, .live-numbers, tbody")].map((it) => it.innerText),
+      ...[...box.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL()),
+      ...[...box.querySelectorAll(".live-plot, .live-bars")].map((chart) => chart.outerHTML),
+    ]"""
+    before = live.box.evaluate(seen)
+    live.page.evaluate(LEAVE)
+    assert live.state() == "idle"
+    assert live.find("[name=weight]").is_disabled()
+    assert not live.find("[data-action=follow]").is_visible()
+    assert live.box.evaluate(seen) == before
+    live.press("train")  # the reader came back
+    live.wait("done")
+    assert live.out("step") == 800
+    assert len(saved(live).splitlines()) == 3
 
 
 def test_where_no_worker_may_start_the_page_says_so(browser, address):
