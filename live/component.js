@@ -489,7 +489,8 @@ class LiveVAE {
       run.byHand = true;
       this.model(i).querySelector(".live-title").textContent = titleOf(run);
     });
-    this.steps = Math.max(this.steps, this.current[0].looks.at(-1).step + HAND_STEPS);
+    const step = this.current[0].looks.at(-1)?.step ?? 0; // before the first look, too
+    this.steps = Math.max(this.steps, step + HAND_STEPS);
     this.find("[data-action=follow]").hidden = false;
     const value = Number(this.find("[name=weight]").value);
     this.find(".live-value").textContent = say(value, 2);

@@ -213,6 +213,27 @@ def test_the_kl_weight_is_turned_by_hand_and_given_back(open_live):
     assert live.out("weight") == 1
 
 
+def test_a_weight_that_is_turned_before_the_first_look_counts_from_the_first_step(open_live):
+    live = open_live()
+    live.fast()
+    live.box.evaluate("""box => {
+      box.querySelector("[data-action=train]").click();
+      const weight = box.querySelector("[name=weight]");
+      weight.value = 0.5;
+      weight.dispatchEvent(new Event("input"));
+    }""")
+    live.wait("done")
+    assert live.value("weight") == "0.5"
+    assert live.find("[data-action=follow]").is_visible()
+    live.page.evaluate("location.hash = '#cap=0.5'")  # the same weight, by schedule
+    live.press("train")
+    live.wait("done")
+    _, by_hand, by_schedule = (line.split(",")[-7:] for line in saved(live).splitlines())
+    assert (by_hand[0], by_schedule[0]) == ("true", "false")
+    assert by_hand[1:] == by_schedule[1:]  # step, weight and results, to the last digit
+    assert live.seen.wrong == []
+
+
 def test_a_run_that_is_done_goes_on_when_its_weight_is_turned(open_live):
     live = open_live()
     live.fast()
