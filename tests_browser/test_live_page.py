@@ -483,6 +483,82 @@ def test_settings_that_are_not_known_are_left_out(open_live):
     assert "Latent units: one of 2, 4, 8, 16." in words
 
 
+# ---- by keyboard -------------------------------------------------------------
+
+
+def has_focus(live, selector):
+    return live.find(selector).evaluate("element => element === document.activeElement")
+
+
+def test_the_button_below_the_dials_hands_the_focus_on(open_live):
+    live = open_live()
+    live.fast()
+    live.press("train")
+    live.wait("done")
+    live.find("[name=depth]").fill("1")
+    button = live.find("[data-action=train-these]")
+    button.focus()
+    button.evaluate("button => button.scrollIntoView()")
+    live.page.keyboard.press("Enter")
+    assert live.find("[data-action=train-these]").is_hidden()
+    assert has_focus(live, "[data-action=train]")
+    expect(live.find("[data-action=train]")).to_be_in_viewport()
+    live.wait("done")
+    assert has_focus(live, "[data-action=train]")
+
+
+def test_by_mouse_the_focus_is_handed_on_out_of_sight(open_live):
+    live = open_live()
+    live.fast()
+    live.press("train")
+    live.wait("done")
+    live.find("[name=depth]").fill("1")
+    live.find("[data-action=train-these]").evaluate("button => button.scrollIntoView()")
+    live.press("train-these")
+    assert has_focus(live, "[data-action=train]")
+    expect(live.find("[data-action=train]")).not_to_be_in_viewport()
+
+
+def test_a_run_in_the_table_hands_the_focus_on_or_keeps_it(open_live):
+    live = open_live()
+    live.fast()
+    live.find("[data-preset=shallow]").click()
+    live.wait("done")
+    live.find(".live-runs").evaluate("details => details.open = true")
+    link = live.find(".live-runs a").first
+    link.focus()
+    live.page.keyboard.press("Enter")  # trains the run again
+    assert has_focus(live, "[data-action=train]")
+    expect(live.find("[data-action=train]")).to_be_in_viewport()
+    link.focus()
+    live.wait("done")  # with another row in the table
+    assert live.find(".live-runs a").count() == 2
+    assert link.evaluate("link => link === document.activeElement")
+
+
+def test_a_run_that_is_no_link_any_more_leaves_the_focus_to_the_table(open_live):
+    live = open_live()
+    live.fast()
+    live.find("[data-preset=shallow]").click()
+    live.wait("done")
+    live.find(".live-runs").evaluate("details => details.open = true")
+    live.find("[name=weight]").fill("0.5")
+    live.find(".live-runs a").focus()
+    live.wait("done")
+    assert live.find(".live-runs a").count() == 0
+    assert has_focus(live, ".live-scroll")
+
+
+def test_a_weight_that_can_be_turned_no_longer_hands_the_focus_on(open_live):
+    live = open_live()
+    live.press("train")
+    live.wait_for_step(20)
+    live.find("[name=weight]").fill("0.5")
+    assert has_focus(live, "[name=weight]")
+    live.page.evaluate(LEAVE)
+    assert has_focus(live, "[data-action=train]")
+
+
 # ---- for everyone ------------------------------------------------------------
 
 
