@@ -439,6 +439,7 @@ class LiveVAE {
 
   listRuns() {
     if (this.compact) return;
+    this.find(".live-copied").textContent = ""; // that was another table
     const body = this.find(".live-runs tbody");
     const lines = this.rows().map((row, i) => {
       const line = document.createElement("tr");
@@ -474,12 +475,13 @@ class LiveVAE {
   }
 
   async copy() {
+    const said = this.find(".live-copied");
     try {
       await navigator.clipboard.writeText(this.csv());
-      this.announce("Copied.");
+      said.textContent = "Copied.";
     } catch {
       getSelection().selectAllChildren(this.find(".live-runs table"));
-      this.announce("The table is selected: copy it with the keyboard.");
+      said.textContent = "The table is selected: copy it with the keyboard.";
     }
   }
 

@@ -134,8 +134,10 @@ def test_a_number_can_be_typed_and_a_bad_one_goes_back(open_live, name):
         assert field.get_attribute("aria-invalid") == "false"
         words = field.locator("xpath=..").locator(".live-wrong")
         expect(words).to_have_text(re.compile(r"number from [\d.]+ to [\d.,]+\.$"))
+        expect(field).to_have_accessible_description(words.inner_text())
     field.fill(good)
     expect(words).to_have_text("")
+    expect(field).to_have_accessible_description("")
 
 
 @pytest.mark.parametrize("name", ["schedule", "latent", "start", "beside", "speed"])
@@ -420,6 +422,32 @@ def test_all_runs_are_listed_and_stay_behind(open_live):
     live.page.wait_for_timeout(50)
     live.wait("done")
     assert rows.count() == 1
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_a_copy_of_the_table_is_confirmed_beside_its_button_politely(open_live, may):
+    live = open_live()
+    live.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    if not may:
+        live.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+    live.fast()
+    live.find("[data-preset=shallow]").click()
+    live.wait("done")
+    live.find(".live-runs").evaluate("details => details.open = true")
+    live.press("copy")
+    said = live.find(".live-runs [role=status]")
+    expect(said).to_have_text("Copied." if may else re.compile("^The table is selected"))
+    assert said.is_visible()
+    expect(live.find(".live-message")).to_have_text("")  # which interrupts
+    if may:
+        copied = live.page.evaluate("navigator.clipboard.readText()")
+        assert copied == saved(live)
+    else:
+        assert "Shallow decoder" in live.page.evaluate("String(getSelection())")
+    live.press("train")
+    live.page.wait_for_timeout(50)
+    live.wait("done")
+    expect(said).to_have_text("")
 
 
 def test_a_run_in_the_table_gives_its_settings_back(open_live):
