@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help book pages pdf zip notebooks twice test fuzz test-oldest test-newest test-browser lab bench claims \
-  claims-of-the-week links pictures audit sbom pins clean .venv-newest/.ready
+  claims-of-the-week links pictures audit sbom check-tag pins clean .venv-newest/.ready
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -45,6 +45,7 @@ help:
 	@echo "make links        check the links on the book's pages (needs a network)"
 	@echo "make audit        look for known vulnerabilities in the packages and the pages' scripts (needs a network)"
 	@echo "make sbom         list what the book was built with, in _build/sbom.json (CycloneDX)"
+	@echo "make check-tag    check that package and citation have the version of a release, TAG=v0.2.0"
 	@echo "make pins         update requirements.txt and requirements-test.txt to the newest versions"
 	@echo "make clean        remove what the other targets made, including the environment"
 	@echo
@@ -165,6 +166,12 @@ audit: $(TESTED)
 sbom: $(TESTED)
 	$(BIN)/python -m tools.bill _build/sbom.json
 
+# A release is called what it contains.
+check-tag:
+	@for place in "__version__ = \"$(TAG:v%=%)\"|vae_utils/__init__.py" "version: $(TAG:v%=%)|CITATION.cff" "## $(TAG:v%=%)|CHANGELOG.md"; do \
+	  grep -qxF "$${place%|*}" "$${place#*|}" || { echo "$${place#*|} has no line '$${place%|*}'" >&2; exit 1; }; \
+	done
+
 # The newest versions that go together on all systems and Pythons, one of each package, and the hashes
 # of their files.
 # No code of a package runs while it is installed: only wheels.
@@ -187,7 +194,8 @@ define CHECK
 import sys
 import vae_utils
 try:
-    vae_utils.load_images()
+    images = vae_utils.load_images()
+    open(".venv/data", "w").write(images.name)
     vae_utils.seed_from_environment(default=0)
 except ValueError as error:
     sys.exit(f"{error}")
@@ -195,7 +203,7 @@ endef
 export CHECK
 check = $(BIN)/python -c "$$CHECK" 2> .venv/check.log || { cat .venv/check.log >&2; exit 1; }
 
-FINGERPRINT := { cat $$(find vae_utils -name '*.py' | sort) requirements.txt; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
+FINGERPRINT := { cat $$(find vae_utils -name '*.py' | sort) requirements.txt .venv/data; echo "$(VAE_DATA_DIR) $(VAE_DATASET) $(VAE_SEED)"; } \
   | $(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'
 
 # TensorFlow 2.21 has no packages for other versions of Python.

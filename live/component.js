@@ -76,7 +76,7 @@ class LiveVAE {
 
   /** Name what a link asked for and the page can't take: it is not the run that was meant. */
   sayRefused(asked) {
-    if (asked?.refused.length) this.announce(`Not taken from the link. ${asked.refused.join(" ")}`);
+    if (asked?.refused.length) this.announce(`Some settings in the link were ignored. ${asked.refused.join(" ")}`);
   }
 
   dialsChanged() {
@@ -86,7 +86,7 @@ class LiveVAE {
     }
     this.find(".live-look-for").textContent = preset
       ? PRESETS[preset].text
-      : "Settings of your own: train them, and compare with an earlier run.";
+      : "Your own settings: train with them, and compare the result with an earlier run.";
     this.showPending();
   }
 
@@ -109,14 +109,14 @@ class LiveVAE {
     try {
       this.worker = new Worker(URL.createObjectURL(code));
     } catch (error) {
-      this.fail(`This browser starts no worker here (${error.message}).`);
+      this.fail(`Nothing can be trained here: the browser could not start a worker (${error.message}).`);
       return;
     }
     this.worker.onmessage = ({ data }) => this.hear(data);
     this.worker.onerror = (event) => {
       this.worker.terminate();
       this.worker = null;
-      this.fail(`The training stopped: ${event.message ?? "the worker could not start"}.`);
+      this.fail(`Training stopped: ${event.message ?? "the worker could not start"}.`);
     };
     this.worker.postMessage({ type: "digits", digits: LIVE_DIGITS });
   }
@@ -217,7 +217,7 @@ class LiveVAE {
       if (looks.length) looks.at(-1).pictures = null; // only the last ones are shown
       looks.push(look);
       if (!Number.isFinite(look.elbo)) {
-        this.fail(`At step ${look.step}, the loss of "${describe(this.current[i])}" is no longer a number: a lower learning rate?`);
+        this.fail(`At step ${look.step}, the loss of "${describe(this.current[i])}" is no longer a number. Try a lower learning rate.`);
       }
     });
     this.dirty = true;
@@ -481,7 +481,7 @@ class LiveVAE {
       said.textContent = "Copied.";
     } catch {
       getSelection().selectAllChildren(this.find(".live-runs table"));
-      said.textContent = "The table is selected: copy it with the keyboard.";
+      said.textContent = "The table is selected: press Ctrl+C or ⌘C to copy it.";
     }
   }
 
@@ -612,9 +612,9 @@ function aboutDead(looks) {
   const share = Math.round(100 * looks.at(-1).alive);
   const order =
     first.kl < COLLAPSED
-      ? `The collapse came first: when so few were left, at step ${first.step}, the KL was already ` +
-        `${say(first.kl, 2)}. They are not its cause, but can make it hard to undo: turn the weight ` +
-        "to 0, and see. "
+      ? `The collapse came first: when the share fell below ${Math.round(100 * FEW)} %, at step ` +
+        `${first.step}, the KL was already ${say(first.kl, 2)} nats. The silent units did not cause ` +
+        "it, but they can make it hard to undo: set the weight to 0, and see. "
       : "";
   return (
     `Only ${share} % of the encoder's hidden units still respond to at least one test image. ${order}` +

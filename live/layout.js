@@ -37,7 +37,7 @@ function wholePage(name) {
       <div class="live-charts"></div>
       <p class="live-earlier" hidden></p>
       <details class="live-settings" ${matchMedia("(min-width: 40rem)").matches ? "open" : ""}>
-        <summary>Turn the dials</summary>
+        <summary>Change the settings</summary>
         <p class="live-pending" hidden>${button("train-these", "Train with these settings")}</p>
         <div class="live-dials"></div>
         <div class="live-choice">
@@ -49,7 +49,7 @@ function wholePage(name) {
         <div class="live-choice">
           <label for="${name}-speed">Speed</label>
           <select id="${name}-speed" name="speed">
-            <option value="watch">to watch</option>
+            <option value="watch">slow enough to follow</option>
             <option value="fast">full speed</option>
           </select>
         </div>
@@ -87,8 +87,8 @@ function compactPage() {
 }
 
 const MAP_CAPTION =
-  "Codes of the test images: a digit at each mean, an ellipse of one standard deviation; " +
-  "the circles are one and two standard deviations of the prior";
+  "Codes of the test images: a digit at each posterior mean, in an ellipse of one standard deviation; " +
+  "the circles mark one and two standard deviations of the prior";
 
 /** The pictures of one model, and its numbers. */
 function modelPanel(letter, title) {

@@ -61,15 +61,15 @@ const PRESETS = {
     title: "Constant weight",
     settings: {},
     text:
-      "The whole KL counts from the first step. Is one reconstruction different from another? Try " +
+      "The KL counts in full from the first step. Do the reconstructions differ from one another? Try " +
       "other seeds.",
   },
   annealed: {
     title: "Annealed",
     settings: { schedule: "linear" },
     text:
-      "The weight of the KL rises over all 800 steps, so that the code fills while it is cheap. Which " +
-      "digits can you tell apart now?",
+      "The KL weight rises over all 800 steps, so the model learns to use its code while the KL is still " +
+      "cheap. Which digits can you tell apart now?",
   },
   "too-slow": {
     title: "Too slow",
@@ -82,29 +82,30 @@ const PRESETS = {
     title: "Mean squared error",
     settings: { schedule: "linear", variance: MEAN },
     text:
-      "The mean of the squared errors in place of their sum, as in many programs: the KL weighs " +
-      `${MEAN / BASE.variance} times as much as in Constant weight. Does the ramp help?`,
+      "The mean of the squared errors instead of their sum, as in many implementations: relative to the " +
+      `error, the KL counts ${MEAN / BASE.variance} times as much as with “Constant weight”. Does the ` +
+      "ramp help?",
   },
   cap: {
     title: "Cap of one half",
     settings: { schedule: "linear", ramp: 1200, cap: 0.5 },
     beside: "half-variance",
     text:
-      "A weight that stops at one half, beside half the variance: up to a constant, one loss is twice " +
-      "the other. KL and images agree; the ELBOs have different scales.",
+      "A weight that stops at one half, beside a model with half the variance: up to a constant, one loss " +
+      "is twice the other. KL and images agree; the ELBOs are on different scales.",
   },
   "half-variance": {
     title: "Half the variance",
     settings: { schedule: "linear", ramp: 600, variance: 0.125 },
     text:
       "An error costs twice as much as at a variance of 0.25, so more KL is worth its price. (The " +
-      "ELBO has another scale, too.)",
+      "ELBO is on another scale, too.)",
   },
   shallow: {
     title: "Shallow decoder",
     settings: { depth: 1 },
     text:
-      "One hidden layer in the decoder in place of five, at a constant weight. Does it need annealing?",
+      "One hidden layer in the decoder instead of five, at a constant weight. Does it need annealing?",
   },
   revive: {
     title: "Revive it",
@@ -132,9 +133,9 @@ function readSetting(name, text) {
 /** Say which values a dial takes. */
 function accepts(name) {
   const { label, choices, min, max, whole } = DIALS[name];
-  if (choices) return `${label}: one of ${Object.keys(choices).join(", ")}.`;
+  if (choices) return `${label} must be one of ${Object.keys(choices).join(", ")}.`;
   const inWords = (value) => value.toLocaleString("en", { maximumFractionDigits: 4 });
-  return `${label}: a ${whole ? "whole number" : "number"} from ${inWords(min)} to ${inWords(max)}.`;
+  return `${label} must be a ${whole ? "whole number" : "number"} from ${inWords(min)} to ${inWords(max)}.`;
 }
 
 /** Write settings as an address's last part, so that it reproduces the run. */

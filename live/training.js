@@ -1,12 +1,12 @@
 "use strict";
 
-// One training: a model, its batches and its schedule; and what the page wants to see of it.
+// One training run: a model, its batches and its schedule; and what the page shows of it.
 
 const BATCH = 64;
 const WIDTH = 64; // units of each hidden layer
 const ACTIVE_VARIANCE = 0.01; // of the posterior mean, over images (Burda et al. 2016, section 5.2)
 const LOG_STD = { prior: 0, narrow: -3 }; // of the posterior, at the start
-// A quality gate opens once a batch is reconstructed with this share of the mean image's error.
+// A quality gate opens once a batch's error is below this share of the mean image's.
 const GATE = 0.9;
 
 /** Gather rows of a matrix into `out`. */
@@ -64,7 +64,7 @@ class Training {
     this.step += 1;
   }
 
-  /** Numbers on the test images, always the same, and pictures as bytes. */
+  /** Measure the model on the test images, with the same noise each time; pictures are bytes. */
   look() {
     const { vae, images, noise, data, settings, step } = this;
     const { latent } = settings;

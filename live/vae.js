@@ -1,6 +1,6 @@
 "use strict";
 
-// A variational autoencoder, the whole of it, gradients included.
+// A complete variational autoencoder, gradients included.
 //
 // Encoder and decoder are dense layers with ReLUs between them. Images are rows of pixels in
 // [0, 1]. Sizes: n images in a batch, D pixels, K latent units.
@@ -23,7 +23,7 @@ class Dense {
     this.ones = kernels.allocate(batch).fill(1);
   }
 
-  /** Draw the start values of Glorot and Bengio (2010), Keras' own. */
+  /** Draw initial weights as Glorot and Bengio (2010) do: the default of Keras. */
   start(random) {
     const limit = Math.sqrt(6 / (this.inputs + this.units));
     for (let i = 0; i < this.weights.length; i++) {
@@ -77,7 +77,7 @@ class Network {
     return gradient;
   }
 
-  /** Mark in `alive` the units of the first layer whose ReLU lets some image of the batch through. */
+  /** Mark in `alive` the units of the first layer whose ReLU is above 0 for some image of the batch. */
   markAlive(alive) {
     const { output, units } = this.layers[0];
     for (let i = 0; i < output.length; i++) if (output[i] > 0) alive[i % units] = 1;
@@ -102,7 +102,7 @@ class VAE {
     this.logitsGradient = kernels.allocate(batch * pixels);
   }
 
-  /** Draw start values; the posterior's log standard deviations start at `logStd`. */
+  /** Draw initial weights; the posterior's log standard deviations start near `logStd`. */
   start(random, logStd = 0) {
     for (const layer of this.layers) layer.start(random);
     const { bias } = this.encoderNetwork.layers.at(-1);
@@ -112,7 +112,7 @@ class VAE {
   /** q(z|x): mean and log standard deviation of each unit, (n, K) each. */
   encode(images) {
     const { latent, mean, logStd } = this;
-    const outputs = this.encoderNetwork.forward(images); // (n, 2K): the means, then the others
+    const outputs = this.encoderNetwork.forward(images); // (n, 2K): means, then log stds without their bound
     for (let i = 0; i < this.batch; i++) {
       for (let k = 0; k < latent; k++) {
         const raw = outputs[i * 2 * latent + latent + k];
@@ -163,7 +163,7 @@ class VAE {
     return { loss, reconstruction, kl, klPerUnit, elbo: -reconstruction - kl, mse };
   }
 
-  /** The gradients of the loss of the batch that `loss` has just seen, into every layer. */
+  /** Compute the gradients of the loss in every layer, for the batch that `loss` has just seen. */
   gradients(images, noise, weight, variance) {
     const { batch, latent, mean, logStd, means, logitsGradient, posteriorGradient } = this;
     // −ln p is (x − m)²/2v + …, with m = sigmoid(logit), so dm/dlogit = m (1 − m).
@@ -208,7 +208,7 @@ class Adam {
 
   update() {
     this.step += 1;
-    // Both averages start at 0; this makes up for it.
+    // Both averages start at 0; this corrects the bias that results.
     const correction = Math.sqrt(1 - 0.999 ** this.step) / (1 - 0.9 ** this.step);
     for (const { values, gradient, first, second } of this.slots) {
       this.kernels.adam(values, gradient, first, second, this.learningRate * correction);

@@ -109,6 +109,9 @@ def test_the_same_uniforms_make_the_same_image_and_others_another_one():
     codes, uniforms = np.zeros((50, 2)), np.random.default_rng(0).uniform(size=(50, 2, 3, 1))
     np.testing.assert_array_equal(vae.draw(codes, uniforms), vae.draw(codes, uniforms))
     assert (vae.draw(codes, uniforms) != vae.draw(codes, uniforms[::-1])).any()
+    # However the numbers lie in memory.
+    in_columns = np.asfortranarray(uniforms)
+    np.testing.assert_array_equal(vae.draw(codes, in_columns), vae.draw(codes, uniforms))
     np.testing.assert_array_equal(vae.decode(codes), vae.decode(codes))
 
 

@@ -1,10 +1,12 @@
 """Damaged data are noticed, named and replaced; never trained on."""
 
 import errno
+import functools
 import io
 import pickle
 import random
 import threading
+import time
 import urllib.request
 
 import numpy as np
@@ -180,7 +182,7 @@ def assert_fails_and_leaves_nothing(cache, reason):
     with pytest.raises(ValueError, match=f"MNIST was not found.*{reason}.*VAE_DATA_DIR") as caught:
         load_images("mnist")
     assert str(cache) not in str(caught.value)
-    assert not (cache / "mnist.npz").exists()
+    assert not list(cache.glob("*"))
 
 
 @damaging
@@ -191,7 +193,7 @@ def test_a_damaged_download_is_not_used_and_not_kept(
     serve(good_content[:500] if content == "truncated" else b"<html>please log in</html>")
     tried()
     assert load_images().name == "digits"
-    assert not (cache / "mnist.npz").exists()
+    assert not list(cache.glob("*"))
     assert "is damaged" in capsys.readouterr().out
     tried()
     assert_fails_and_leaves_nothing(cache, "is damaged")
@@ -218,6 +220,28 @@ def test_a_download_that_falls_silent_anywhere_is_not_waited_for(
         server.stop_at = draw.randrange(len(good_content)) if number else 0
         tried()
         assert_fails_and_leaves_nothing(cache, "the download failed .*timed out")
+
+
+def test_two_downloads_at_once_do_not_spoil_each_other(serve, good_content, cache):
+    """As when two notebooks are opened on a new machine; the second finds half a file."""
+    serve(good_content, pause=0.1)
+    loaded = []
+    threads = [threading.Thread(target=lambda: loaded.append(load_images())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.6)
+    for thread in threads:
+        thread.join()
+    for images in loaded:
+        assert_is_small_mnist(images)
+    assert [path.name for path in cache.glob("*")] == ["mnist.npz"]
+
+
+def test_a_download_that_cannot_be_kept_is_used_all_the_same(serve, good_content, cache):
+    (cache / "mnist.npz").mkdir(parents=True)  # a folder where the file should be
+    serve(good_content)
+    assert_is_small_mnist(load_images("mnist"))
+    assert [path.name for path in cache.glob("*")] == ["mnist.npz"]
 
 
 def test_a_download_that_never_starts_is_not_waited_for(serve, good_content):
@@ -259,10 +283,10 @@ def test_a_disk_that_is_full_at_any_place_is_told(serve, good_content, cache, mo
 
 
 @filling
-def test_a_device_without_room_is_told(serve, good_content, cache, tried):
+def test_a_device_without_room_is_told(serve, good_content, cache, monkeypatch, tried):
     """Linux has one, on which every write fails."""
     serve(good_content)
-    cache.mkdir()
-    (cache / "mnist.npz").symlink_to("/dev/full")
+    full = functools.partial(open, "/dev/full")
+    monkeypatch.setattr(urllib.request, "open", lambda path, mode: full(mode), raising=False)
     tried()
     assert_fails_and_leaves_nothing(cache, "the download failed .No space left on device.")

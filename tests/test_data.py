@@ -337,9 +337,9 @@ def test_images_with_labels_are_told_apart_from_images():
     images, labels = np.zeros((10, 4, 4)), np.zeros(10)
     with pytest.raises(ValueError, match="one array; got a tuple of 2.*labels=labels"):
         load_images((images, labels))
-    with pytest.raises(ValueError, match="needs none; got ndarray. Labels are given with labels="):
+    with pytest.raises(ValueError, match="needs none; got ndarray. Pass labels with labels="):
         load_images(images, labels)
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         load_images([images[0], images[0, :3]])
     with pytest.raises(ValueError, match=".train or .test"):
         load_images(load_images(images))

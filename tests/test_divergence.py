@@ -92,7 +92,7 @@ def test_what_diverges_stops_says_so_and_keeps_the_last_good_weights(tried):
         result, said = run(**changes)
         assert len(said) == 1 and said[0].endswith(ADVICE), changes
         step = int(result.vae.step)
-        assert step < changes["steps"] and f"the model is that of step {step} again" in said[0]
+        assert step < changes["steps"] and f"the model was restored to step {step}." in said[0]
         assert result.record["step"][-1] == step
         no_nan(result.record.values())
         no_nan([np.asarray(variable) for variable in state(result.vae)])
@@ -117,7 +117,7 @@ class Breaks(keras.callbacks.Callback):
 def test_the_model_is_bit_for_bit_the_one_before_it_broke(after):
     """After the last step, 12, nobody looks at the loss: the weights are looked at."""
     broken, said = run(steps=12, every=2, callbacks=[Breaks(after)])
-    assert len(said) == 1 and f"that of step {after} again" in said[0]
+    assert len(said) == 1 and f"was restored to step {after}." in said[0]
     whole, said = run(steps=after, every=2)
     assert not said
     for one, two in zip(state(broken.vae), state(whole.vae), strict=True):
@@ -164,7 +164,7 @@ def several(steps=3, **changes):
 def test_seeds_that_diverge_are_named_and_have_good_weights():
     models, said = several(learning_rate=1e30)
     assert len(said) == 3 and all(ADVICE in sentence for sentence in said)
-    assert "seed 11" in said[2] and "step 0 again" in said[2]
+    assert "seed 11" in said[2] and "restored to step 0." in said[2]
     for vae in models:
         no_nan(vae.get_weights())
 

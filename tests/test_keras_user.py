@@ -566,7 +566,7 @@ SLIPS = {
         lambda x: np.where(np.arange(8) == 3, np.nan, x.T).T,
         r"in 64 pixels, the first in x\[3\]",
     ),
-    "bytes": (lambda x: (255 * x).astype("uint8"), "uint8. .*by images / 255"),
+    "bytes": (lambda x: (255 * x).astype("uint8"), "uint8. .*with images / 255"),
 }
 
 
@@ -602,7 +602,7 @@ def test_a_call_checks_the_range(make_vae, bars, form):
 def test_a_probe_without_labels_says_so(make_vae, bars):
     with pytest.raises(
         ValueError,
-        match=r"train_labels must have shape \(64,\).*got None. load_images takes.*with labels=",
+        match=r"train_labels must have shape \(64,\).*got None. For images .* labels=labels",
     ):
         vu.linear_probe(make_vae(), bars, None, bars, None)
     with pytest.raises(ValueError, match=r"test_labels must have shape \(64,\).*got \(3,\)"):
@@ -649,9 +649,9 @@ def test_grey_images_for_a_colour_model_are_refused_with_the_remedy(bars):
 def test_networks_that_do_not_meet_are_refused_with_the_remedy(tiny):
     other = dataclasses.replace(tiny, latent_size=5)
     larger = dataclasses.replace(tiny, image_shape=(8, 9, 1))
-    with pytest.raises(ValueError, match="build both with one latent_size"):
+    with pytest.raises(ValueError, match="build both with the same latent_size"):
         VAE(mlp_encoder(tiny), mlp_decoder(other))
-    with pytest.raises(ValueError, match="build both with one image_shape"):
+    with pytest.raises(ValueError, match="build both with the same image_shape"):
         VAE(mlp_encoder(tiny), mlp_decoder(larger))
     with pytest.raises(ValueError, match=r"other way round: VAE\(encoder, decoder\)"):
         VAE(mlp_decoder(tiny), mlp_encoder(tiny))

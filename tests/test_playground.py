@@ -166,7 +166,7 @@ def test_a_second_train_is_refused_and_the_first_goes_on(ground):
     assert ground._thread is thread and thread.is_alive()
     before = ground.steps.value
     until(lambda: ground.steps.value != before)
-    assert "on its way" in ground.status.value  # still there after the next step
+    assert "in progress" in ground.status.value  # still there after the next step
     ground.buttons["Stop"].click()
     ground.wait(60)
     assert len(ground.runs) == 1

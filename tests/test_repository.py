@@ -516,9 +516,31 @@ def test_the_workflows_call_targets_that_the_makefile_has():
     called = set()
     for name, line in lines:
         if match := re.fullmatch(r"(?:\w+=\S+ )*make (.+)", line):
-            assert set(match[1].split()) <= set(phony), f"{name}: {line}"
-            called |= set(match[1].split())
+            targets = {word for word in match[1].split() if "=" not in word}
+            assert targets <= set(phony), f"{name}: {line}"
+            called |= targets
     assert {"test", "book", "test-browser", "test-oldest", "test-newest", "audit"} <= called
+
+
+def test_a_release_is_called_what_it_contains(tmp_path):
+    lines = {
+        "Makefile": MAKEFILE,
+        "CITATION.cff": "version: 1.2.3\n",
+        "CHANGELOG.md": "## 1.2.3\n",
+        "vae_utils/__init__.py": '__version__ = "1.2.3"\n',
+    }
+    (tmp_path / "vae_utils").mkdir()
+
+    def check(**changes):
+        for name, text in {**lines, **changes}.items():
+            (tmp_path / name).write_text(text, "utf8")
+        call = ["make", "check-tag", "TAG=v1.2.3"]
+        return subprocess.run(call, cwd=tmp_path, capture_output=True, text=True)
+
+    assert check().returncode == 0
+    for name in lines.keys() - {"Makefile"}:
+        ended = check(**{name: lines[name].replace("1.2.3", "1.2.3.dev0")})
+        assert ended.returncode != 0 and name in ended.stderr
 
 
 def test_the_workflows_use_actions_of_one_commit_each():

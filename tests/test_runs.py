@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from conftest import TINY, bright_bars
 
-from vae_utils import VAE, Gaussian, Images, Params, mlp_decoder, mlp_encoder, programs, train
+from vae_utils import (
+    VAE,
+    Gaussian,
+    Images,
+    Params,
+    mlp_decoder,
+    mlp_encoder,
+    programs,
+    train,
+    train_seeds,
+)
 from vae_utils.batches import batches
 from vae_utils.schedules import Linear, QualityGate
 
@@ -94,6 +104,44 @@ def test_networks_of_ones_own_share_a_program_too(plain):
     for whole, double in zip(plain.vae.get_weights(), two.vae.get_weights(), strict=True):
         np.testing.assert_allclose(double, whole, rtol=1e-4, atol=1e-6)
     assert not np.array_equal(one.vae.encode(IMAGES.test)[0], plain.vae.encode(IMAGES.test)[0])
+
+
+def test_a_setting_of_the_model_may_be_changed_between_runs():
+    class Scaled(VAE):
+        factor = 1.0
+
+        def kl_loss(self, kl):
+            return self.factor * super().kl_loss(kl)
+
+    def means(factor):
+        Scaled.factor = factor
+        alone = run((Scaled, mlp_encoder, mlp_decoder), watch=0, every=4).vae
+        return [vae.encode(IMAGES.test)[0] for vae in (alone, *together(Scaled))]
+
+    for light, heavy in zip(means(1.0), means(30.0), strict=True):
+        assert not np.allclose(light, heavy)
+
+
+def together(model):
+    return train_seeds(
+        (model, mlp_encoder, mlp_decoder),
+        IMAGES,
+        4,
+        seeds=[3],
+        likelihood=Gaussian(0.5),
+        kl_weight=1.0,
+        params=TINY,
+        verbose=False,
+    )
+
+
+def test_the_precision_may_be_changed_between_runs(plain):
+    keras.config.set_dtype_policy("float64")
+    try:
+        weights = run().vae.get_weights()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert any((kernel != kernel.astype("float32")).any() for kernel in weights)
 
 
 def test_numbers_that_own_networks_hold_as_constants_are_those_that_train():
@@ -285,10 +333,10 @@ def test_seed_and_learning_rate_of_a_run(plain):
         ({"kl_weight": -1.0}, "weight"),
         ({"kl_weight": "linear"}, "kl_weight"),
         ({"watch": -1}, "watch"),
-        ({"architecture": ("mlp", "conv")}, "or a tuple of a model, an encoder and a decoder"),
+        ({"architecture": ("mlp", "conv")}, "or a tuple of a VAE class and two functions"),
         ({"learning_rate": -1.0}, "learning_rate"),
         ({"images": IMAGES.train}, "load_images; got ndarray"),
-        ({"params": Params()}, r"say so with Params\(image_shape="),
+        ({"params": Params()}, r"pass params=Params\(image_shape="),
     ],
     ids=str,
 )

@@ -177,10 +177,13 @@ def test_a_latent_map_of_other_channels_is_refused(channels):
     ("call", "message"),
     [
         (lambda: sliders.frame_stepper([HTML()], ["a"], "x"), "number of labels"),
-        (lambda: sliders.frame_stepper([HTML()], ["a", "b"], "x"), "2 labels for 1 pictures"),
+        (
+            lambda: sliders.frame_stepper([HTML()], ["a", "b"], "x"),
+            "as many labels as pictures; got 2 and 1",
+        ),
         (
             lambda: sliders.explorer({"a": [HTML()] * 2, "b": [HTML()]}, "x", ["a", "b"], "y"),
-            "2 labels for 1 pictures",
+            "as many labels as pictures; got 2 and 1",
         ),
         (
             lambda: sliders.latent_map(a_model(3), bright_bars(3), [1, 2, 3]),

@@ -152,7 +152,7 @@ def test_seeds_together_are_the_same_runs_and_continue(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"together": True, "over": {"kl_weight": [1.0]}}, "put seed into over"),
+        ({"together": True, "over": {"kl_weight": [1.0]}}, "over must list the seeds"),
         ({"over": {}}, "at least one value"),
         ({"over": {"seed": []}}, "at least one value"),
         ({"seed": 3}, "seed: either fixed or swept over"),

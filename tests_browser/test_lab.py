@@ -114,7 +114,7 @@ def test_train_watch_stop_and_train_again(browser, lab):
     assert min(changes(picture, 6, seconds=10 * second) for _ in range(10)) < 1.2 * second
     answer_is_quick(page, second)
     train.click()
-    page.get_by_text("A run is on its way").wait_for()
+    page.get_by_text("A run is in progress").wait_for()
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_text("Stopped after").wait_for(timeout=10_000)
     assert table.locator("td:first-child").all_text_contents() == ["1"]

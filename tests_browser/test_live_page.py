@@ -372,7 +372,7 @@ def test_where_no_worker_may_start_the_page_says_so(browser, address):
     live = Live(page)
     live.press("train")
     live.wait("error")
-    assert "starts no worker here (forbidden)" in live.find(".live-message").inner_text()
+    assert "could not start a worker (forbidden)" in live.find(".live-message").inner_text()
     page.close()
 
 
@@ -492,7 +492,7 @@ def test_silent_relus_are_told_from_the_cause_of_collapse(open_live):
     live.find("[data-preset=mean]").click()
     live.wait("done")
     words = live.find(".live-dead").inner_text()
-    assert re.search(r"collapse came first: .* step \d\d, the KL was already 0\.0\d", words)
+    assert re.search(r"collapse came first: .* step \d\d, the KL was already 0\.0\d nats", words)
     live.find("[data-preset=annealed]").click()
     live.wait("done")
     assert not live.find(".live-dead").is_visible()
@@ -506,9 +506,9 @@ def test_settings_that_are_not_known_are_left_out(open_live):
     assert live.value("schedule") == "constant"
     assert live.value("seed") == "4"
     words = live.find(".live-message").inner_text()
-    assert words.startswith("Not taken from the link.")
-    assert "Steps from weight 0 to 1: a whole number from 1 to 10,000." in words
-    assert "Latent units: one of 2, 4, 8, 16." in words
+    assert words.startswith("Some settings in the link were ignored.")
+    assert "Steps from weight 0 to 1 must be a whole number from 1 to 10,000." in words
+    assert "Latent units must be one of 2, 4, 8, 16." in words
 
 
 # ---- by keyboard -------------------------------------------------------------

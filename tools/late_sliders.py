@@ -52,7 +52,8 @@ def still(models: dict, root: str) -> str:
     moved = ", ".join(words for model in _below(models, models[root]) if (words := _stands(model)))
     return (
         f'<div class="still">{"".join(parts)}'
-        f'<p class="still-words">One of the pictures that this page shows: {moved}.</p></div>'
+        f'<p class="still-words">One of several pictures; the online page has the others. '
+        f"Here: {moved}.</p></div>"
     )
 
 

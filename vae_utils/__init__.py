@@ -1,6 +1,6 @@
 """Variational autoencoders and posterior collapse, measured.
 
-The modules read in this order: params, data, densities, likelihoods, networks, schedules,
+Read the modules in this order: params, data, densities, likelihoods, networks, schedules,
 sampling, inputs, batches, compiled, model, context, divergence, recording, backup, diagnostics,
 linear, recogniser, remedies, programs, runs, together, sweeps.
 What needs a notebook is in `vae_utils.notebook`, which this page does not import.
@@ -11,14 +11,14 @@ import importlib.util
 if importlib.util.find_spec("tensorflow") is None:
     raise ImportError(
         "vae_utils needs TensorFlow: pip install tensorflow (or tensorflow-cpu, which is smaller "
-        "and has nothing for a GPU; never both)"
+        "but has no GPU support; never install both)"
     )
 
 import keras
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
-        f"vae_utils trains with TensorFlow, and Keras uses {keras.backend.backend()}: set the "
+        f"vae_utils trains with TensorFlow, but Keras uses {keras.backend.backend()}: set the "
         "environment variable KERAS_BACKEND to tensorflow before Keras is imported"
     )
 

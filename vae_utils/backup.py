@@ -1,4 +1,4 @@
-"""A callback that backs a training up, so that it continues wherever it was killed."""
+"""A callback that backs up training, so that it can resume wherever it was killed."""
 
 import re
 from contextlib import suppress
@@ -8,22 +8,22 @@ import keras
 
 
 class BackupAndRestore(keras.callbacks.Callback):
-    """Back a training up after each epoch. The same `fit` again, in a new process, continues it.
+    """Back up training after each epoch; the same call of `fit`, in a new process, resumes it.
 
-    As Keras' callback of this name, but there is no moment at which a kill does harm. Keras
-    overwrites two files, the weights and the number of the epoch: a process that dies while it
-    writes one of them leaves a backup that can't be read, and between the two one whose last epoch
-    is trained twice. Here the backup is one file, which gets its name when it is whole.
+    Like Keras' callback of this name, but a kill does no harm at any moment. Keras overwrites two
+    files, the weights and the number of the epoch: a process that dies while it writes one of
+    them leaves a backup that can't be read, and one that dies between the two trains its last
+    epoch twice. Here the backup is one file, which is renamed into place once it is complete.
 
-    If the seeds and all arguments are the same, training ends as if it had never been killed, to
-    the last bit, with `shuffle=False` or a dataset whose epochs are alike. (Otherwise the order
+    If the seeds and all arguments are the same, training ends bit for bit as if it had never been
+    killed, with `shuffle=False` or a dataset that is the same in each epoch. (Otherwise the order
     of the images starts anew, as in Keras.) After the last epoch the backup is deleted.
 
     Args:
-        backup_dir: a folder for this training alone.
+        backup_dir: a folder for the backup of this training alone.
 
     Raises:
-        ValueError: if it is no path.
+        ValueError: if `backup_dir` is not a path.
 
     Example:
         >>> import tempfile

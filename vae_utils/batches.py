@@ -21,7 +21,7 @@ def batches(
     Args:
         images: (n, h, w, c), an array, which is copied once, or a tensor, which is not.
         batch_size: images per batch.
-        shuffle: False for the order of the images.
+        shuffle: False keeps the images in their order.
         seed: with one, the epochs repeat for ever, without a short last batch, in an order
             that depends on nothing else. Without, Keras' seed decides.
         at_once: how many batches come at once, the model's `steps_per_execution`. They are a

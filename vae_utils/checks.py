@@ -17,8 +17,8 @@ LARGEST_FLOAT = float(np.finfo("float32").max)
 
 # Of whole numbers in place of floats.
 FLOATS_HINT = (
-    "Whole numbers from 0 to 255 become floats in [0, 1] by images / 255, in a dataset by "
-    "dataset.map(lambda images: images / 255); 0 and 1 by images.astype('float32')"
+    "Convert whole numbers from 0 to 255 with images / 255, or in a dataset with "
+    "dataset.map(lambda images: images / 255); convert 0 and 1 with images.astype('float32')"
 )
 
 
@@ -94,7 +94,7 @@ def as_array(values: Any, name: str) -> np.ndarray:
     except (TypeError, ValueError):
         kind = type(values).__name__
         raise ValueError(
-            f"{name} must be one array, whose parts have one shape; got a {kind}"
+            f"{name} must be one array, so all of its rows need the same shape; got a {kind}"
         ) from None
 
 
@@ -117,7 +117,7 @@ def as_numbers(values: Any, name: str, dtype: str | None = None) -> np.ndarray:
 def check_finite(results: Any, name: str) -> None:
     """Raise a ValueError if results overflowed, which came from finite numbers called `name`."""
     if not all(np.isfinite(result).all() for result in results):
-        raise ValueError(f"{name} must be of a size whose squares and ratios fit into floats")
+        raise ValueError(f"{name} must not be so large or small that results overflow")
 
 
 def refuse_split(images: Any, name: str) -> None:
@@ -128,7 +128,7 @@ def refuse_split(images: Any, name: str) -> None:
 
 def if_class(value: Any) -> str:
     """Return what to add to a message where a class came in place of an object."""
-    return ". Call the class: with parentheses, and its numbers" if isinstance(value, type) else ""
+    return ". Call the class, with its arguments in parentheses" if isinstance(value, type) else ""
 
 
 def check_codes(codes: np.ndarray, latent_size: int) -> np.ndarray:
@@ -159,7 +159,7 @@ def check_labels(labels: np.ndarray | None, count: int, name: str) -> np.ndarray
     if got != (count,):
         hint = ""
         if got is None:
-            hint = ". load_images takes those of your own images with labels="
+            hint = ". For images of your own, call load_images(images, labels=labels)"
         elif len(got) == 2 and got[0] == count:
             hint = f". Turn one-hot labels into classes with {name}.argmax(axis=1)"
         raise ValueError(f"{name} must have shape ({count},), one per image; got {got}{hint}")
@@ -187,7 +187,7 @@ def check_networks(
             raise ValueError(
                 f"the {name} must be a functional Keras model, keras.Model(inputs, outputs), whose "
                 f"shapes are known before it runs; got {type(network).__name__}. Call a subclassed "
-                "model on a keras.Input, and make a functional one of the result"
+                "model on a keras.Input, and build a functional model from the result"
             )
     if len(encoder.inputs[0].shape) == 2 and len(decoder.inputs[0].shape) == 4:
         raise ValueError(
@@ -212,18 +212,18 @@ def check_networks(
     if len(decoder.inputs) != len(decoder_inputs):
         raise ValueError(
             f"the decoder must take {' and '.join(decoder_inputs)}; it has "
-            f"{len(decoder.inputs)} input(s). (Only a ContextVAE's reads images.)"
+            f"{len(decoder.inputs)} input(s). (Only the decoder of a ContextVAE reads images.)"
         )
     mean, log_std = outputs
     images = encoder.inputs[0]
     if len(images.shape) != 4:
         raise ValueError(
             "the encoder must take images (n, height, width, channels); it takes "
-            f"{images.shape}. Rows of a table are images, too: of shape (n, features, 1, 1)"
+            f"{images.shape}. Give the rows of a table the shape (n, features, 1, 1)"
         )
     if mean.shape != log_std.shape:
         raise ValueError(
-            "the encoder's mean and log standard deviation must have one shape; "
+            "the encoder's mean and log standard deviation must have the same shape; "
             f"got {mean.shape} and {log_std.shape}"
         )
     if len(mean.shape) != 2:
@@ -231,12 +231,12 @@ def check_networks(
     if mean.shape != decoder.inputs[0].shape:
         raise ValueError(
             f"the encoder returns codes of shape {mean.shape}, "
-            f"but the decoder takes {decoder.inputs[0].shape}: build both with one latent_size"
+            f"but the decoder takes {decoder.inputs[0].shape}: build both with the same latent_size"
         )
     if images.shape != decoder.outputs[0].shape:
         raise ValueError(
-            f"the encoder takes images of shape {images.shape}, "
-            f"but the decoder returns {decoder.outputs[0].shape}: build both with one image_shape"
+            f"the encoder takes images of shape {images.shape}, but the decoder returns "
+            f"{decoder.outputs[0].shape}: build both with the same image_shape"
         )
 
 
@@ -286,7 +286,7 @@ def check_positive(value: float, name: str) -> float:
 
 
 def _if_too_large(value):
-    return ". (float32 ends at 3.4e38.)" if LARGEST_FLOAT < value < np.inf else ""
+    return ". (The largest float32 is 3.4e38.)" if LARGEST_FLOAT < value < np.inf else ""
 
 
 def check_flag(value: Any, name: str) -> bool:

@@ -92,7 +92,7 @@ class CompiledModel(keras.Model):
     def update(self, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]) -> None:
         """Apply one step of the optimizer. Override it to change how the weights move.
 
-        With a processor alone, it is normally compiled by XLA; `supports_jit = False` prevents it.
+        Without a GPU, it is normally compiled by XLA; `supports_jit = False` prevents that.
 
         Args:
             gradients: one for each of the variables.
@@ -101,7 +101,7 @@ class CompiledModel(keras.Model):
         self.optimizer.apply(gradients, variables)
 
     def build_optimizers(self, variables: Sequence[keras.Variable]) -> None:
-        """Prepare to move these variables. Override it, and the next, for a second optimizer."""
+        """Build the optimizer. Override this and `list_optimizers` for a second optimizer."""
         if not self.optimizer.built:
             self.optimizer.build(variables)
 
@@ -291,7 +291,7 @@ class CompiledModel(keras.Model):
     ) -> list[float] | dict[str, float]:
         """Evaluate as Keras does, with the images checked, and the same noise each time.
 
-        Another batch size deals the noise out otherwise: compare values of the same one.
+        With another batch size, images get other noise: compare only values from the same one.
 
         Returns:
             The metrics, as a list, or by name with `return_dict=True`.
@@ -350,7 +350,7 @@ class CompiledModel(keras.Model):
     def load_weights(self, filepath: str | Path, *args: Any, **settings: Any) -> None:
         """Load as Keras does; weights that don't fit leave the model as it was.
 
-        Compile first: a model without an optimizer leaves the optimizer's state in the file.
+        Compile first: a model without an optimizer ignores the state of the one in the file.
         """
         variables = state(self)
         before = [keras.ops.convert_to_numpy(variable) for variable in variables]

@@ -62,7 +62,7 @@ class ContextVAE(VAE):
         likelihood = Bernoulli() if likelihood is None else likelihood
         if not isinstance(likelihood, Bernoulli):
             raise ValueError(
-                f"pixels that are drawn one by one are 0 or 1: Bernoulli(); got {likelihood!r}"
+                f"likelihood must be Bernoulli(): pixels are drawn as 0 or 1; got {likelihood!r}"
             )
         super().__init__(encoder, decoder, likelihood, kl_weight, seed, **kwargs)
 
@@ -103,7 +103,7 @@ class ContextVAE(VAE):
             raise ValueError(
                 f"uniforms must have shape {(len(codes), *self.image_shape)}; got {uniforms.shape}"
             )
-        images = np.zeros_like(uniforms)
+        images = np.zeros(uniforms.shape, "float32")  # in C order, so that `pixels` is a view
         pixels = images.reshape(len(images), -1)
         thresholds = uniforms.reshape(len(images), -1)
         logits = tf.function(self.logits)  # one graph for all pixels

@@ -1,10 +1,12 @@
-"""Images in: float32 (n, 28, 28, 1) in [0, 1], their labels, and where they came from."""
+"""Images in: float32 (n, h, w, c) in [0, 1], their labels, and where they came from."""
 
 import hashlib
 import os
 import socket
 import threading
 import urllib.request
+import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,10 @@ class Images:
         name: "mnist", "digits" or "own".
         origin: where they came from, in words.
 
+    Raises:
+        ValueError: on bad images, on training and test images of different shapes, or on labels
+            that are not one for each image.
+
     Example:
         >>> pixels = np.zeros((10, 28, 28, 1), "float32")
         >>> print(Images(pixels[:9], pixels[9:], None, None, "own", "all of them black"))
@@ -69,7 +75,7 @@ class Images:
             object.__setattr__(self, name, pixels)
         if self.train.shape[1:] != self.test.shape[1:]:
             raise ValueError(
-                "train and test must hold images of one shape; got "
+                "train and test must hold images of the same shape; got "
                 f"{self.train.shape[1:]} and {self.test.shape[1:]}"
             )
         for name in ("train_labels", "test_labels"):
@@ -107,9 +113,9 @@ def load_images(
 
     Args:
         source: "auto", "mnist" (MNIST or an error), "digits", or an array of your own,
-            of shape (n, h, w) or (n, h, w, c), bytes or floats in [0, 1]. A tenth of it,
-            drawn at random, becomes the test images. Default: the environment variable
-            `VAE_DATASET`, else "auto".
+            of shape (n, h, w) or (n, h, w, c), uint8 from 0 to 255 or floats in [0, 1]. A
+            tenth of it, drawn at random but the same each time, becomes the test images.
+            Default: the environment variable `VAE_DATASET`, else "auto".
         folder: a folder that holds `mnist.npz`. Default: the environment
             variable `VAE_DATA_DIR`.
         labels: the classes (n,) of an array of your own, split like the images, if there
@@ -117,7 +123,7 @@ def load_images(
 
     Raises:
         ValueError: on an unknown source, a bad array, an array and a folder, labels that are not
-            one for each image of an array, a folder without a good `mnist.npz`, or if "mnist" is
+            one for each image of an array, a folder without an intact `mnist.npz`, or if "mnist" is
             asked for and not to be found.
 
     Example:
@@ -130,14 +136,16 @@ def load_images(
     if source is not None and not isinstance(source, str):
         if folder is not None:
             raise ValueError(
-                "folder is where MNIST lies, and an array of your own needs none; got "
-                f"{type(folder).__name__}. Labels are given with labels="
+                "folder says where MNIST is, and an array of your own needs none; got "
+                f"{type(folder).__name__}. Pass labels with labels="
             )
         images = _own(source, labels)
     elif folder is not None and not isinstance(folder, (str, Path)):
-        raise ValueError(f"folder must be a path; got {folder!r}. (Labels are given with labels=)")
+        raise ValueError(f"folder must be a path; got {folder!r}. (Pass labels with labels=)")
     elif labels is not None:
-        raise ValueError("labels go with an array of your own; MNIST and the digits bring theirs")
+        raise ValueError(
+            "labels go with an array of your own; MNIST and the digits come with theirs"
+        )
     else:
         source = (source or os.environ.get("VAE_DATASET") or "auto").lower()
         if source not in SOURCES:
@@ -164,7 +172,7 @@ def _mnist(source, folder, named_by):
             return _mnist_images(_read_mnist(path), f"from {place}")
         except _Unavailable as error:
             raise ValueError(
-                f"{error}. {named_by} must be a folder that holds a good mnist.npz"
+                f"{error}. {named_by} must be a folder that holds an intact mnist.npz"
             ) from None
     reasons = []
     for place, origin in ((_from_cache, "from the Keras cache"), (_from_network, "downloaded")):
@@ -176,7 +184,7 @@ def _mnist(source, folder, named_by):
     if source == "mnist":
         raise ValueError(
             f"MNIST was not found: {why}. Name a folder that holds mnist.npz, with folder= or "
-            'VAE_DATA_DIR, or take the digits that need no network: "digits"'
+            'VAE_DATA_DIR, or use the digits of scikit-learn, which need no network: "digits"'
         )
     return _digits(f"because MNIST was not found: {why}")
 
@@ -199,8 +207,12 @@ def _reason(error):
     return getattr(error, "strerror", None) or error
 
 
+def _in_cache():
+    return _keras_home() / "datasets" / "mnist.npz"
+
+
 def _from_cache():
-    return _read_mnist(_keras_home() / "datasets" / "mnist.npz")
+    return _read_mnist(_in_cache())
 
 
 def _from_network():
@@ -210,18 +222,22 @@ def _from_network():
     try:
         # get_file has no time limit of its own for a server that falls silent.
         socket.setdefaulttimeout(NETWORK_PATIENCE_SECONDS)
+        # Under a name of its own, as another process may be downloading, too.
         path = keras.utils.get_file(
-            "mnist.npz", MNIST_URL, cache_dir=_keras_home(), force_download=True
+            f"mnist-{uuid.uuid4().hex}.npz", MNIST_URL, cache_dir=_keras_home()
         )
     except Exception as error:  # get_file raises plain Exception
         raise _Unavailable(f"the download failed ({_reason(error)})") from None
     finally:
         socket.setdefaulttimeout(waited_for)
+    new = Path(path)
     try:
-        return _read_mnist(Path(path))
-    except _Unavailable:
-        Path(path).unlink(missing_ok=True)
-        raise
+        arrays = _read_mnist(new, "the download")
+        with suppress(OSError):  # these images are good, even if they can't be kept
+            new.replace(_in_cache())
+        return arrays
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _answers(url):
@@ -242,27 +258,28 @@ def _answers(url):
     return bool(answered)
 
 
-def _read_mnist(path):
+def _read_mnist(path, called=None):
     """Return the four arrays of an `mnist.npz`, if each of them is what it should be."""
+    called = called or _in_words(path)
     try:
         if not path.exists():
-            raise _Unavailable(f"there is no {_in_words(path)}")
+            raise _Unavailable(f"there is no {called}")
         if not path.is_file():
-            raise _Unavailable(f"{_in_words(path)} is not a file")
+            raise _Unavailable(f"{called} is not a file")
         file = path.open("rb")  # NumPy would leave a damaged one open
     except OSError as error:  # such as a folder that may not be looked into
-        raise _Unavailable(f"{_in_words(path)} can't be read ({_reason(error)})") from None
+        raise _Unavailable(f"{called} can't be read ({_reason(error)})") from None
     try:
         with file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: np.ascontiguousarray(archive[name]) for name in MNIST_SHA256}
     except Exception as error:  # a damaged zip fails in many ways
-        raise _Unavailable(f"{_in_words(path)} is damaged ({_reason(error)})") from None
+        raise _Unavailable(f"{called} is damaged ({_reason(error)})") from None
     for name, wanted in MNIST_SHA256.items():
         dimensions = 3 if name.startswith("x") else 1
         if arrays[name].dtype != np.uint8 or arrays[name].ndim != dimensions:
-            raise _Unavailable(f"{_in_words(path)} is damaged ({name} has a wrong shape or type)")
+            raise _Unavailable(f"{called} is damaged ({name} has a wrong shape or type)")
         if hashlib.sha256(arrays[name].tobytes()).hexdigest() != wanted:
-            raise _Unavailable(f"{_in_words(path)} is damaged (the checksum of {name} is wrong)")
+            raise _Unavailable(f"{called} is damaged (the checksum of {name} is wrong)")
     return arrays
 
 
@@ -342,7 +359,7 @@ def _own(array, labels):
     if isinstance(array, (tuple, dict)):
         raise ValueError(
             f"images of your own must be one array; got a {type(array).__name__} of {len(array)}. "
-            "(Labels are an argument of their own: load_images(images, labels=labels))"
+            "(Pass labels separately: load_images(images, labels=labels))"
         )
     array = as_array(array, "the array of images")
     if array.ndim == 3:
@@ -355,7 +372,7 @@ def _own(array, labels):
     if array.dtype == np.uint8:
         # Black and white as 0 and 1 would become 1/255, and look all black.
         if array.size and array.max() == 1:
-            raise ValueError(f"the bytes of your images go from 0 to 1, not to 255. {FLOATS_HINT}")
+            raise ValueError(f"your uint8 images must go up to 255; these end at 1. {FLOATS_HINT}")
         array = array / np.float32(255)
     array = check_images(array, name="the array of images")
     if len(array) < 2:
@@ -385,6 +402,9 @@ def halved(images: np.ndarray) -> np.ndarray:
     Args:
         images: (n, height, width, channels) in [0, 1].
 
+    Returns:
+        (n, height / 2, width / 2, channels), float32 in [0, 1].
+
     Raises:
         ValueError: if a side is odd, or on bad images.
 
@@ -406,6 +426,9 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
     Args:
         images: (n, height, width, channels) in [0, 1].
         seed: of the random numbers.
+
+    Returns:
+        Images of 0 and 1 of the same shape, float32.
 
     Raises:
         ValueError: on bad images, or a seed that is not a whole number of at least 0.

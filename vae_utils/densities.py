@@ -1,6 +1,6 @@
 """Log-densities and divergences as pure functions, in nats.
 
-All of them take NumPy arrays or tensors of one dtype, broadcast, and return a tensor with one
+All of them take NumPy arrays or tensors of the same dtype, broadcast, and return a tensor with one
 value per element; the caller sums over the axes that belong to one image or code.
 """
 

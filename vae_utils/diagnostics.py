@@ -44,6 +44,9 @@ def kl_per_unit(vae: VAE, images: np.ndarray) -> np.ndarray:
     Returns:
         (latent_size,).
 
+    Raises:
+        ValueError: if `images` are not (n, h, w, c) in [0, 1].
+
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
         >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
@@ -69,6 +72,9 @@ def active_units(vae: VAE, images: np.ndarray) -> int:
     Args:
         vae: a model.
         images: (n, h, w, c) in [0, 1].
+
+    Raises:
+        ValueError: if `images` are not (n, h, w, c) in [0, 1].
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
@@ -97,6 +103,10 @@ def elbo(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
         images: (n, h, w, c) in [0, 1].
         seed: of the posterior samples.
 
+    Raises:
+        ValueError: if `images` are not (n, h, w, c) in [0, 1], or on a seed that is not a whole
+            number of at least 0.
+
     Example:
         >>> from vae_utils import Bernoulli, mlp_decoder, mlp_encoder
         >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
@@ -110,14 +120,19 @@ def elbo(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
 
 
 def mse(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
-    """Return the squared error per pixel of the pixel means from one posterior sample per image.
+    """Return the mean squared error per pixel, from one posterior sample per image.
 
-    A `ContextVAE`'s means are given the true pixels before: not those of a reconstruction.
+    A `ContextVAE`'s pixel means are conditional on the true pixels before: this is not the error
+    of its reconstructions.
 
     Args:
         vae: a model.
         images: (n, h, w, c) in [0, 1].
         seed: of the posterior samples.
+
+    Raises:
+        ValueError: if `images` are not (n, h, w, c) in [0, 1], or on a seed that is not a whole
+            number of at least 0.
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
@@ -156,6 +171,10 @@ def mutual_information(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
         images: (n, h, w, c) in [0, 1].
         seed: of the posterior samples.
 
+    Raises:
+        ValueError: if `images` are not (n, h, w, c) in [0, 1], or on a seed that is not a whole
+            number of at least 0.
+
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
         >>> one_image_only = np.full((100, 28, 28, 1), 0.5)
@@ -189,8 +208,8 @@ def importance_weighted_bound(
 ) -> float:
     """Return the IWAE bound ln (1/K) Σ p(x, z_k) / q(z_k|x), averaged over images, in nats.
 
-    In expectation it never falls with K: from the ELBO at K = 1 towards ln p(x) (Burda et al.
-    2016, equation 8).
+    In expectation it never decreases with K: it goes from the ELBO at K = 1 towards ln p(x)
+    (Burda et al. 2016, arXiv 1509.00519, equation 8).
 
     Args:
         vae: a model.
@@ -245,12 +264,16 @@ def summary(vae: VAE, images: np.ndarray, seed: int = 0) -> dict[str, float]:
 
     Args:
         vae: a model.
-        images: (n, h, w, c) in [0, 1]. The mutual information takes the first thousand.
+        images: (n, h, w, c) in [0, 1]. The mutual information uses only the first thousand.
         seed: of the posterior samples.
 
     Returns:
         A dict of `elbo`, `kl` and `mutual_information` in nats, `active_units`, and `mse`
         per pixel.
+
+    Raises:
+        ValueError: if `images` are not (n, h, w, c) in [0, 1], or on a seed that is not a whole
+            number of at least 0.
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
@@ -323,7 +346,7 @@ def linear_probe(
     test: np.ndarray,
     test_labels: np.ndarray,
 ) -> float:
-    """Return the share of test images that a linear classifier gets right from posterior means.
+    """Return the test accuracy, in [0, 1], of a linear classifier of the posterior means.
 
     The classifier is a logistic regression. It takes the means as they are: after scaling each
     unit to variance 1, differences far smaller than the posterior's noise would count as much

@@ -18,18 +18,18 @@ ENOUGH_IMAGES = 10
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Stop when the loss becomes NaN or infinite, with a warning, and take the model back.
+    """Stop when the loss becomes NaN or infinite, warn, and restore the last good weights.
 
-    Keras' `TerminateOnNaN` stops, too, but leaves the broken weights. This one goes back to its
-    last copy that is good: weights, optimizer, step and noise, so that training can continue from
-    there. `train` has one by itself. In a list of callbacks it comes first, so that the others see
-    no broken model.
+    Keras' `TerminateOnNaN` stops, too, but leaves the broken weights. This callback restores its
+    last good copy of weights, optimizer, step and noise, so that training can continue from
+    there. `train` adds one by itself. Put it first in a list of callbacks, so that the others
+    don't see a broken model.
 
     Args:
         images: a few training images (n, h, w, c) in [0, 1]; a copy is good if the model gives
             finite numbers for them.
-        every: gradient steps between two copies. They take memory, for two more models and
-            optimizers, and nearly no time.
+        every: gradient steps between two copies. These take the memory of two more models and
+            optimizers, and almost no time.
 
     Raises:
         ValueError: on bad images, or unless `every` is a whole number of at least 1.
@@ -43,7 +43,7 @@ class StopOnNaN(keras.callbacks.Callback):
         ...     warnings.simplefilter("always")
         ...     history = vae.fit(images, verbose=0, callbacks=[StopOnNaN(images, every=1)])
         >>> print(caught[-1].message)
-        the loss was nan at step 2: the model is that of step 0 again. Try a lower learning
+        the loss was nan at step 2: the model was restored to step 0. Try a lower learning
         rate, a larger variance of the likelihood, or a lower KL weight
     """
 
@@ -109,7 +109,7 @@ def gives_numbers(vae: VAE, images: np.ndarray) -> bool:
 def warn_of_divergence(what: str, step: int) -> None:
     """Warn in one sentence, and say what to try."""
     warnings.warn(
-        f"{what}: the model is that of step {step} again. Try a lower learning rate, a larger "
+        f"{what}: the model was restored to step {step}. Try a lower learning rate, a larger "
         "variance of the likelihood, or a lower KL weight",
         RuntimeWarning,
         stacklevel=2,

@@ -24,7 +24,7 @@ NOT_THE_IMAGES = (
 def refuse_weights(*weights: Any) -> None:
     """Raise a ValueError if there are sample or class weights."""
     if any(weight is not None for weight in weights):
-        raise ValueError("all images of a VAE count alike: no sample or class weights")
+        raise ValueError("all images of a VAE count alike: it takes no sample or class weights")
 
 
 def check_batch_size(batch_size: int | None) -> None:

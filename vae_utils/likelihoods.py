@@ -6,12 +6,13 @@ numbers into pixel means, and into the log-density of an image.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from vae_utils.checks import check_at_least
+from vae_utils.checks import check_at_least, if_class
 from vae_utils.densities import Array, bernoulli_log_density, normal_log_density
 from vae_utils.settings import Settings
 
@@ -65,17 +66,26 @@ class Likelihood(Settings):
         raise NotImplementedError
 
 
+def check_likelihood(likelihood: Any) -> None:
+    """Raise a ValueError unless it is one."""
+    if not isinstance(likelihood, Likelihood):
+        raise ValueError(
+            "likelihood must be Gaussian(variance), Bernoulli() or another Likelihood; "
+            f"got {likelihood!r}{if_class(likelihood)}"
+        )
+
+
 @keras.saving.register_keras_serializable(package)
 @dataclass(frozen=True)
 class Gaussian(Likelihood):
     """Each pixel is normal around its mean, with one fixed variance.
 
     Up to a constant the log-density is −(sum of squared errors) / (2 variance).
-    So with variance 1 the loss is half the sum of squared errors, with 0.5 the sum itself,
-    and with 392 their *mean* over 784 pixels.
+    So with variance 1 the reconstruction term of the loss is half the sum of squared errors,
+    with 0.5 the sum itself, and with 392 their *mean* over 784 pixels.
 
     Args:
-        variance: of each pixel, in squared units of a pixel in [0, 1].
+        variance: of each pixel, for pixels in [0, 1]; at least 1e-12.
         link: "sigmoid" between the decoder's output and the pixel means, or "identity",
             with which a decoder without hidden layers is linear.
 
@@ -115,8 +125,9 @@ class Gaussian(Likelihood):
 class Bernoulli(Likelihood):
     """Each pixel is 1 with the probability that the decoder gives it, else 0.
 
-    For grey pixels this is minus the cross-entropy, which is not a normalised
-    density; compare such numbers only with each other.
+    As in Kingma & Welling 2013 (arXiv 1312.6114), appendix C.1. For grey
+    pixels this is minus the cross-entropy, which is not a normalised density; compare such
+    numbers only with each other.
 
     Example:
         >>> import numpy as np

@@ -161,7 +161,7 @@ def _checked_covariance(covariance):
     if not np.allclose(matrix, matrix.T, atol=1e-6):
         raise ValueError("a covariance must be symmetric, and this one is not")
     if np.abs(matrix).max() > LARGEST_FLOAT:
-        raise ValueError("a covariance must fit into float32, which ends at 3.4e38")
+        raise ValueError("a covariance must fit into float32, whose largest number is 3.4e38")
     if np.linalg.eigvalsh(matrix)[0] < -1e-6 * np.abs(matrix).max():
         raise ValueError("a covariance must not have negative eigenvalues")
     return matrix
@@ -188,12 +188,14 @@ def best_variance(eigenvalues: np.ndarray, latent_size: int) -> float:
     """
     values = as_numbers(eigenvalues, "eigenvalues", "float64")
     if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"eigenvalues must have shape (pixels,), 2 or more; got {values.shape}")
+        raise ValueError(
+            f"eigenvalues must have shape (pixels,), for 2 pixels or more; got {values.shape}"
+        )
     check_whole(latent_size, 1, "latent_size", high=len(values) - 1)
     if (np.diff(values) > 0).any():
         raise ValueError("eigenvalues must come largest first")
     if np.abs(values).max() > LARGEST_FLOAT:
-        raise ValueError("eigenvalues must fit into float32, which ends at 3.4e38")
+        raise ValueError("eigenvalues must fit into float32, whose largest number is 3.4e38")
     return float(np.mean(values[latent_size:]))
 
 

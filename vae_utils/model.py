@@ -14,7 +14,7 @@ from vae_utils.checks import check_codes, check_images, check_networks, check_wh
 from vae_utils.compiled import CompiledModel
 from vae_utils.densities import Array, kl_to_standard_normal
 from vae_utils.inputs import images_of
-from vae_utils.likelihoods import Gaussian, Likelihood
+from vae_utils.likelihoods import Gaussian, Likelihood, check_likelihood
 from vae_utils.sampling import Sampling
 
 # Enough images at a time to keep two cores busy, few enough for little memory.
@@ -59,9 +59,10 @@ class VAE(CompiledModel):
 
     The step of the KL schedule, its gate and the state of the noise are saved with the weights,
     alone or with the model (`keras.saving.load_model` reads it where `vae_utils` was imported).
-    So a training that continues from a file, in a model that is compiled alike, equals one that
-    was never interrupted, to the last bit, if the order of the images is the same; unless the
-    networks draw random numbers of their own, as `Dropout` does, whose state Keras doesn't save.
+    So training that resumes from a file, in a model that is compiled in the same way, ends bit
+    for bit like training that was never interrupted, if the order of the images is the same.
+    (Not if the networks draw random numbers of their own, as `Dropout` does: Keras doesn't save
+    the state of these.)
 
     Args:
         encoder: Keras model, images (n, h, w, c) to mean and log standard
@@ -69,9 +70,9 @@ class VAE(CompiledModel):
         decoder: Keras model, codes (n, latent_size) to logits (n, h, w, c).
         likelihood: a `Likelihood`, such as `Bernoulli()`; `Gaussian()` if there is none.
         kl_weight: a number of at least 0, or a schedule from `vae_utils.schedules`.
-            A new one may be assigned at any time, also by a callback; its steps count from the
-            model's first, or for a `QualityGate` from where it opens.
-        seed: of the noise with which the posterior is sampled.
+            You can assign a new one at any time, even in a callback. A schedule counts steps
+            from the model's first, or, if it is a `QualityGate`, from the one at which it opens.
+        seed: of the noise with which the posterior is sampled; None lets Keras choose one.
 
     Raises:
         ValueError: if encoder and decoder do not fit together, or on a bad weight; in
@@ -112,11 +113,7 @@ class VAE(CompiledModel):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = Gaussian() if likelihood is None else likelihood
-        if not isinstance(self.likelihood, Likelihood):
-            raise ValueError(
-                "likelihood must be Gaussian(variance), Bernoulli() or another Likelihood; "
-                f"got {likelihood!r}{if_class(likelihood)}"
-            )
+        check_likelihood(self.likelihood)
         self.seed = None if seed is None else check_whole(seed, 0, "seed")
         # The objective is computed in float32 or better, whatever the precision of the layers.
         self.precision = "float64" if self.variable_dtype == "float64" else "float32"
@@ -172,7 +169,11 @@ class VAE(CompiledModel):
         return self.log_likelihood(images, logits), kl, squared_error
 
     def kl_loss(self, kl: tf.Tensor) -> tf.Tensor:
-        """Return the loss's KL term from (n, latent_size), unweighted. Override it for a remedy."""
+        """Return the KL term of the loss, unweighted, in nats. Override it for a remedy.
+
+        Args:
+            kl: KL of each unit (n, latent_size), in nats.
+        """
         return ops.mean(ops.sum(kl, axis=1))
 
     def objective(
@@ -246,13 +247,13 @@ class VAE(CompiledModel):
         """Return pixel means (n, h, w, c): in [0, 1], unless the likelihood's link is the identity.
 
         Raises:
-            ValueError: if `codes` are not (n, latent_size), or not finite.
+            ValueError: if `codes` are not (n, latent_size), not finite, or beyond ± 1e18.
         """
         codes = check_codes(codes, self.latent_size)
         return in_batches(lambda part: self.likelihood.pixel_means(self.logits(part, None)), codes)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """Return pixel means from the posterior mean, shape of `images`.
+        """Return the pixel means (n, h, w, c) that come from each image's posterior mean.
 
         Raises:
             ValueError: as `encode`.
@@ -299,9 +300,9 @@ class VAE(CompiledModel):
     ) -> None:
         """Export as Keras does: a function of any number of images to their reconstructions.
 
-        It checks nothing: give it floats in [0, 1]. A SavedModel is called by
+        The function doesn't check its input: give it floats in [0, 1]. A SavedModel is called by
         `tensorflow.saved_model.load(filepath).serve(images)`.
-        An ONNX file's only input is called `session.get_inputs()[0].name`.
+        The only input of an ONNX file has the name `session.get_inputs()[0].name`.
 
         Args:
             filepath, format, verbose, input_signature, more: as for Keras' `export`.

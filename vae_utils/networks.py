@@ -51,9 +51,15 @@ def _posterior(features, params):
 def conv_encoder(params: Params = Params()) -> keras.Model:
     """Build the high-capacity encoder: strided convolutions, then one dense layer.
 
+    Args:
+        params: sizes of the network and of the images.
+
     Returns:
         A Keras model: images (n, h, w, c) to mean and log standard deviation, each
         (n, latent_size).
+
+    Raises:
+        ValueError: if `params` is not a `Params`.
 
     Example:
         >>> encoder = conv_encoder(Params(image_shape=(20, 28, 3), latent_size=8))
@@ -74,11 +80,15 @@ def conv_encoder(params: Params = Params()) -> keras.Model:
 def conv_decoder(params: Params = Params()) -> keras.Model:
     """Build the high-capacity decoder: dense layers, then transposed convolutions.
 
+    Args:
+        params: sizes of the network and of the images.
+
     Returns:
         A Keras model: codes (n, latent_size) to logits (n, h, w, c).
 
     Raises:
-        ValueError: if the image's sides are not multiples of the total stride.
+        ValueError: if the image's sides are not multiples of the total stride, or if `params`
+            is not a `Params`.
 
     Example:
         >>> decoder = conv_decoder(Params(image_shape=(20, 28, 3), latent_size=8))
@@ -114,9 +124,15 @@ def conv_decoder(params: Params = Params()) -> keras.Model:
 def mlp_encoder(params: Params = Params()) -> keras.Model:
     """Build the low-capacity encoder: ReLU layers on the flattened image.
 
+    Args:
+        params: sizes of the network and of the images.
+
     Returns:
         A Keras model: images (n, h, w, c) to mean and log standard deviation, each
         (n, latent_size).
+
+    Raises:
+        ValueError: if `params` is not a `Params`.
 
     Example:
         >>> mlp_encoder(Params(latent_size=2)).output_shape
@@ -133,8 +149,14 @@ def mlp_encoder(params: Params = Params()) -> keras.Model:
 def mlp_decoder(params: Params = Params()) -> keras.Model:
     """Build the low-capacity decoder: ReLU layers, then one logit per pixel.
 
+    Args:
+        params: sizes of the network and of the images.
+
     Returns:
         A Keras model: codes (n, latent_size) to logits (n, h, w, c).
+
+    Raises:
+        ValueError: if `params` is not a `Params`.
 
     Example:
         >>> linear = mlp_decoder(Params(mlp_decoder_units=()))  # no hidden layer
@@ -161,7 +183,7 @@ class MaskedDense(layers.Dense):
 
     Every input and every unit has a time. A unit reads the inputs with
     0 < its time − their time ≤ `context`. (The masks are those of Germain et al. 2015,
-    arXiv 1502.03509, section 3, but for the window.)
+    arXiv 1502.03509, section 3, except for the window.)
 
     Args:
         input_times: one number for each input.
@@ -204,14 +226,21 @@ class MaskedDense(layers.Dense):
 
 
 def context_decoder(params: Params = Params()) -> keras.Model:
-    """Build a decoder that reads pixels: its logits and those of the MLP decoder, added up.
+    """Build a decoder that also reads pixels: it adds logits from them to the MLP decoder's.
 
-    Pixels are drawn row by row, and each logit reads the `params.context` pixels before its
-    own, through one masked layer, or through two with `params.context_units` between them
-    (as in Chen et al. 2017, arXiv 1611.02731, a window keeps it from seeing the whole image).
+    Pixels are drawn row by row. Each logit reads the `params.context` pixels before its own
+    through one masked layer (as in Chen et al. 2017, arXiv 1611.02731, a window keeps it from
+    seeing the whole image), or all pixels before its own through two, with
+    `params.context_units` between them.
+
+    Args:
+        params: sizes of the network and of the images.
 
     Returns:
         A Keras model: [codes (n, latent_size), images (n, h, w, c)] to logits (n, h, w, c).
+
+    Raises:
+        ValueError: if `params` is not a `Params`.
 
     Example:
         >>> decoder = context_decoder(Params(latent_size=2, context=3))

@@ -29,13 +29,14 @@ class Params:
         context_units: width of a masked hidden layer between all pixels and the logits; 0 for
             no such layer.
         pixel_dropout: share of the pixels that are hidden from the context decoder in training.
-        log_std_start: where the bias of the posterior's log standard deviation starts.
+        log_std_start: log standard deviation of the posterior at the start of training, apart
+            from what the random initial weights add.
         log_std_bound: the log standard deviation stays within ± this bound, at most 40.
         batch_size: images per gradient step.
         learning_rate: step size of Adam.
 
     Raises:
-        ValueError: if a number is outside its range.
+        ValueError: on a value of the wrong type, or outside its range.
 
     Example:
         >>> Params(latent_size=2, mlp_decoder_units=[200, 200]).mlp_decoder_units

@@ -5,22 +5,24 @@ differ only in their seed, KL weights or learning rate share one program, to whi
 data, not constants.
 """
 
+import inspect
 import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TypeAlias
+from numbers import Number
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from vae_utils import networks, schedules
-from vae_utils.checks import check_positive, if_class
+from vae_utils.checks import check_positive
 from vae_utils.compiled import state
 from vae_utils.context import ContextVAE
 from vae_utils.data import Images, check_split
-from vae_utils.likelihoods import Likelihood
+from vae_utils.likelihoods import Likelihood, check_likelihood
 from vae_utils.model import VAE
 from vae_utils.params import Params, check_params
 
@@ -71,6 +73,8 @@ class Recipe:
     """All that a model is built and compiled from, but for its seed."""
 
     architecture: Architecture
+    model_settings: tuple[tuple[str, Any], ...]  # the model's class attributes, as they are now
+    dtype_policy: str
     params: Params
     likelihood: Likelihood
     kl_weight: schedules.Schedule
@@ -107,20 +111,16 @@ def recipe_from(
         and all(map(callable, architecture))
     ):
         raise ValueError(
-            f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a model, an "
-            f"encoder and a decoder; got {architecture!r}"
+            f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a VAE class and "
+            f"two functions of Params that build encoder and decoder; got {architecture!r}"
         )
     check_split(images)
     check_params(params)
-    if not isinstance(likelihood, Likelihood):
-        raise ValueError(
-            "likelihood must be Gaussian(variance), Bernoulli() or another Likelihood; "
-            f"got {likelihood!r}{if_class(likelihood)}"
-        )
+    check_likelihood(likelihood)
     if images.train.shape[1:] != params.image_shape:
         raise ValueError(
-            f"the networks take images of shape {params.image_shape}, and these have "
-            f"{images.train.shape[1:]}; say so with Params(image_shape=images.train.shape[1:])"
+            f"the networks take images of shape {params.image_shape}, but these have "
+            f"{images.train.shape[1:]}: pass params=Params(image_shape=images.train.shape[1:])"
         )
     if learning_rate is None:
         learning_rate = params.learning_rate
@@ -128,7 +128,22 @@ def recipe_from(
         learning_rate = float(check_positive(learning_rate, "learning_rate"))
         params = replace(params, learning_rate=learning_rate)
     kl_weight = schedules.get(kl_weight)
-    return Recipe(architecture, params, likelihood, kl_weight, learning_rate, steps_per_call)
+    return Recipe(
+        architecture,
+        _settings_of(architecture[0]),
+        keras.config.dtype_policy().name,
+        params,
+        likelihood,
+        kl_weight,
+        learning_rate,
+        steps_per_call,
+    )
+
+
+def _settings_of(model):
+    """Return the numbers and words among a class' attributes, which may be set at any time."""
+    found = inspect.getmembers_static(model, lambda value: isinstance(value, (Number, str)))
+    return tuple((name, value) for name, value in found if not name.startswith("_"))
 
 
 def new_model(recipe: Recipe, seed: int = 0) -> VAE:

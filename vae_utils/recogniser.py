@@ -19,11 +19,11 @@ def train_picture_distance(images: Images, seed: int = 0) -> Callable[[np.ndarra
     covariances. It is the Fréchet distance between two normal distributions,
     |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), which Heusel et al. (2017, arXiv 1706.08500,
     equation 6) use with a larger classifier. A small set seems further away than a large
-    one: compare sets of one size, with real test images as a yardstick.
+    one: compare sets of the same size, with real test images as a yardstick.
 
     Args:
         images: `Images`, with labels.
-        seed: of the classifier's start values.
+        seed: of the classifier's initial weights.
 
     Raises:
         ValueError: if the images have no labels; the function, on bad pictures, or fewer than 2.

@@ -13,10 +13,10 @@ from vae_utils.densities import kl_to_standard_normal
 
 
 class Recorder(keras.callbacks.Callback):
-    """Record a fixed batch of test images every few steps of training.
+    """Record what the model makes of a fixed set of test images, every few steps of training.
 
-    `record` is a dict of arrays whose first axis is the moment of a look. It holds all looks of
-    the latest `fit`, even an interrupted one, and none at a model that diverged:
+    `record` is a dict of arrays with one entry along the first axis for each look. It holds all
+    looks of the latest `fit`, even an interrupted one, and none at a model that diverged:
 
     - `step` and `kl_weight`;
     - `kl_per_unit` (moments, latent_size), nats, averaged over the images;
@@ -130,9 +130,9 @@ class Recorder(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Show a bar over the gradient steps, with the time that is left.
+    """Show a progress bar over the gradient steps, with the time remaining.
 
-    It is written to standard error, which published pages leave out.
+    It is written to standard error, which the book's pages leave out.
 
     Args:
         steps: gradient steps of the whole training.

@@ -2,7 +2,7 @@
 
 A class of this module goes before the model's own, `class MyVAE(FreeBits, VAE)`, and changes one
 of its methods; its numbers are class attributes. A function builds a network, as those of
-`networks` do. Chapter 8 puts all of them on one bench.
+`networks` do. Chapter 8 compares all of them.
 """
 
 import math
@@ -23,7 +23,7 @@ from vae_utils.params import Params, check_params
 
 
 class FreeBits(VAE):
-    """What a unit has of KL below `free` nats, on average over the batch, costs nothing.
+    """The first `free` nats of each unit's KL, averaged over the batch, cost nothing.
 
     Kingma et al. 2016 (arXiv 1606.04934).
 
@@ -49,6 +49,9 @@ def normalised_encoder(params: Params = Params(), gamma: float = 0.6) -> keras.M
     Returns:
         A Keras model, as `mlp_encoder`.
 
+    Raises:
+        ValueError: if `gamma` is not positive.
+
     Example:
         >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
         >>> mean, log_std = normalised_encoder(gamma=0.5)(images, training=True)
@@ -71,6 +74,9 @@ def committed_encoder(params: Params = Params(), highest_std: float = 0.7) -> ke
     Returns:
         A Keras model, as `mlp_encoder`.
 
+    Raises:
+        ValueError: if `highest_std` is not positive.
+
     Example:
         >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
         >>> mean, log_std = committed_encoder(highest_std=0.7)(images)
@@ -89,15 +95,18 @@ def committed_encoder(params: Params = Params(), highest_std: float = 0.7) -> ke
 
 
 class GECO(VAE):
-    """The KL weight is steered so that the error stays at a tolerance, whatever weight it takes.
+    """The KL weight is adjusted so that the error settles at a `tolerance`.
 
-    Rezende & Viola 2018 (arXiv 1810.00597), algorithm 1. They weight the reconstruction by λ;
-    divided by λ, this is a KL weight of 1/λ, for Gaussian pixels of a fixed variance. `rate` and
-    `memory` are for trainings of about a thousand steps: with a memory as long as theirs, the
-    errors of the first steps would decide.
+    Rezende & Viola 2018 (arXiv 1810.00597), algorithm 1. They weight the
+    reconstruction by λ; divided by λ, this is a KL weight of 1/λ, for Gaussian
+    pixels of a fixed variance. `rate` is the step size of ln λ, and `memory`
+    the decay of the moving average of the error. Both are for about a thousand
+    training steps: with a memory as long as theirs, the errors of the first
+    steps would decide.
 
     Raises:
-        ValueError: unless `tolerance`, a squared error per pixel, is set to a number above 0.
+        ValueError: unless `tolerance`, a squared error per pixel, is set to
+            a number above 0.
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
@@ -139,10 +148,11 @@ class GECO(VAE):
 
 
 class OptimalVariance(VAE):
-    """The variance of the pixels is the error of each batch, the best one for it.
+    """The variance of the pixels is the mean squared error of each batch.
 
-    Rybkin et al. 2021 (arXiv 2006.13202). `elbo` and the IWAE bound then depend on which images
-    are evaluated together.
+    This is the variance of highest likelihood (the optimal σ-VAE, Rybkin et
+    al. 2021, arXiv 2006.13202). `elbo` and the IWAE bound then depend on which
+    images are evaluated together.
 
     Raises:
         ValueError: on a likelihood other than `Gaussian`.
@@ -174,7 +184,8 @@ class OptimalVariance(VAE):
 class LearnedVariance(OptimalVariance):
     """The variance of the pixels is learned, like a weight (Rybkin et al. 2021).
 
-    It starts at the likelihood's, and moves at the pace of the learning rate.
+    It starts at the variance of the likelihood. The optimizer moves its
+    logarithm, at the learning rate of the weights.
 
     Raises:
         ValueError: on a likelihood other than `Gaussian`.
@@ -200,7 +211,9 @@ class LearnedVariance(OptimalVariance):
 
 
 class DecoderWaits(VAE):
-    """The decoder moves in one of `every` steps, until step `until`; the encoder in each.
+    """Until step `until`, the decoder moves in one of `every` steps only.
+
+    The encoder moves in each step. After He et al. 2019 (see `TwoOptimizers`).
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
@@ -226,10 +239,12 @@ class DecoderWaits(VAE):
 
 
 class TwoOptimizers(DecoderWaits):
-    """The same with an optimizer for each network, each with its own count and moments.
+    """`DecoderWaits` with an optimizer for each network.
 
-    The encoder's steps come on top if training takes as many more (He et al. 2019, arXiv
-    1901.05534, algorithm 1; they watch the mutual information to tell when to stop).
+    Each has its own step count and moments. To give the encoder extra steps,
+    rather than take steps from the decoder, train for that many more steps (He
+    et al. 2019, arXiv 1901.05534, algorithm 1, who let the decoder wait until
+    the mutual information stops rising).
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
@@ -266,9 +281,9 @@ class TwoOptimizers(DecoderWaits):
 
 
 def skip_decoder(params: Params = Params()) -> keras.Model:
-    """Build an MLP decoder whose every layer reads the code, beside the layer before it.
+    """Build an MLP decoder in which every layer also reads the code.
 
-    Dieng et al. 2019 (arXiv 1807.04863).
+    A skip-VAE's (Dieng et al. 2019, arXiv 1807.04863).
 
     Returns:
         A Keras model, as `mlp_decoder`.
@@ -288,12 +303,15 @@ def skip_decoder(params: Params = Params()) -> keras.Model:
 
 
 def with_he_start(network: keras.Model) -> keras.Model:
-    """Give the ReLU layers of a network He's start values, which keep the variance of signals.
+    """Give the ReLU layers of a network He's initial weights, which keep the variance of signals.
 
-    He et al. 2015 (arXiv 1502.01852), section 2.2. Keras starts with Glorot's, which are smaller.
+    He et al. 2015 (arXiv 1502.01852), section 2.2. Keras' default is Glorot's, which are smaller.
 
     Returns:
-        The network that was given.
+        The network that was given, changed in place.
+
+    Raises:
+        ValueError: if `network` is not a Keras model.
 
     Example:
         >>> from vae_utils import mlp_decoder
@@ -310,13 +328,16 @@ def with_he_start(network: keras.Model) -> keras.Model:
 
 
 def with_minimum_norm(decoder: keras.Model, lowest: float) -> keras.Model:
-    """Keep the weights with which a decoder reads each unit of the code from vanishing.
+    """Keep the norm of a decoder's weights for each unit of the code at `lowest` or above.
 
     In a decoder without hidden layers this is a lower bound on how much its output changes with
     the code (Kinoshita et al. 2023, arXiv 2304.12770, have one for deep decoders).
 
     Returns:
-        The decoder that was given.
+        The decoder that was given, changed in place.
+
+    Raises:
+        ValueError: if `decoder` is not a Keras model, or `lowest` is negative.
 
     Example:
         >>> from vae_utils import mlp_decoder

@@ -61,33 +61,33 @@ def train(
     watch: int = 100,
     callbacks: Sequence[keras.callbacks.Callback] | None = None,
 ) -> Run:
-    """Build a model, train it, and look at it every few steps.
+    """Build a model, train it, and record it every few steps.
 
     Equal arguments give equal results, to the last bit, on the same machine. Several threads
-    may call it; they take turns. A training that diverges stops at its last good look, with a
-    warning (`StopOnNaN`).
+    may call it; they take turns. If training diverges, it stops with a warning, and the model
+    goes back to its last good weights (`StopOnNaN`).
 
     Args:
         architecture: "conv" or "mlp", the two of the original analysis; "context", the MLP
             with a decoder that reads pixels, on images drawn black and white; or a tuple of
             your own: a `VAE` class, and functions of `Params` that build encoder and decoder.
-        images: `Images` to train on and to watch.
+        images: `Images`: training images to learn from, test images to record.
         steps: gradient steps.
         likelihood: a `Likelihood`, such as `Gaussian(variance)`; `Bernoulli()` for "context".
         kl_weight: a number or a schedule.
-        seed: a whole number, for the start values, the order of the images and the noise.
+        seed: a whole number, for the initial weights, the order of the images and the noise.
         params: sizes of the networks, batch size, learning rate.
         learning_rate: a number or a Keras schedule, in place of `params.learning_rate`.
         every: gradient steps between two looks.
-        watch: how many test images to look at; 0 for no looks and an empty record.
+        watch: how many test images to record; 0 for no looks and an empty record.
         callbacks: Keras callbacks in place of the progress bar. A `Recorder` among them
             replaces the one that `watch` asks for. Runs share their `model`, so save and keep
             the `vae` of the result instead.
 
     Raises:
         ValueError: on an unknown architecture, on images of another shape than
-            `params.image_shape`, on a seed that is not a whole number, or on steps that
-            `every` doesn't divide.
+            `params.image_shape`, on a bad likelihood, weight or learning rate, on a seed that is
+            not a whole number, or if `every` doesn't divide `steps`.
 
     Example:
         >>> from vae_utils import Gaussian, load_images

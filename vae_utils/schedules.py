@@ -121,7 +121,15 @@ class Constant(Schedule):
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """0 until `start`, then up by `rate`, at most 1, at each step, until `cap`.
+    """0 until step `start`, then a rise of `rate` per step, up to `cap`.
+
+    Args:
+        rate: rise of the weight at each step, at most 1.
+        start: step at which the rise begins.
+        cap: highest weight.
+
+    Raises:
+        ValueError: as `Schedule`, or if the rate is above 1.
 
     Example:
         >>> import numpy as np
@@ -146,6 +154,11 @@ class Linear(Schedule):
 class Sigmoid(Schedule):
     """cap / (1 + exp(−rate · (step − midpoint))), as in Bowman et al. 2016, figure 2.
 
+    Args:
+        rate: steepness, per step.
+        midpoint: step at which the weight is half the cap.
+        cap: the weight that it approaches.
+
     Example:
         >>> import numpy as np
         >>> Sigmoid(rate=0.1, midpoint=100)(np.array([0, 100, 200])).numpy().round(3)
@@ -163,7 +176,12 @@ class Sigmoid(Schedule):
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine wave from 0 at `start` up to `cap`, reached after `steps` steps.
+    """Half a cosine wave, from 0 at step `start` up to `cap`.
+
+    Args:
+        steps: length of the rise, at least 1.
+        start: step at which the rise begins.
+        cap: weight after the rise.
 
     Example:
         >>> import numpy as np
@@ -192,7 +210,7 @@ class Cyclical(Schedule):
     Fu et al. 2019 (arXiv 1903.10145) use four cycles, with a ramp over half of each.
 
     Args:
-        period: steps of one cycle.
+        period: steps of one cycle, at least 1.
         ramp: the part of a cycle that its ramp takes, in (0, 1].
         cycles: number of cycles.
         cap: weight at the end of each ramp.
@@ -226,10 +244,11 @@ class Cyclical(Schedule):
 @keras.saving.register_keras_serializable("vae_utils")
 @dataclass(frozen=True)
 class QualityGate(Schedule):
-    """0 until a batch is reconstructed well enough, then up by `rate` at each step.
+    """0 until a batch is reconstructed well enough, then a linear rise to `cap`.
 
-    The rule of the original analysis. The model keeps, and saves, the step at which the gate
-    opened; the schedule is called with the number of steps since then. An open gate stays open.
+    The rule of the original analysis. The model keeps and saves the step at
+    which the gate opened; the schedule is called with the number of steps
+    since then. An open gate stays open.
 
     Args:
         mse: the gate opens once the mean squared error of a training batch,

@@ -23,7 +23,12 @@ from vae_utils.together import train_seeds
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What is kept of one run: the settings swept over, numbers on test images, and its record.
+    """What is kept of one run.
+
+    Attributes:
+        settings: the values of the arguments swept over, by name.
+        summary: as `vae_utils.summary`, on test images.
+        record: as `Recorder.record`.
 
     Example:
         >>> SweepResult({"seed": 0}, {"elbo": -12.5}, {})
@@ -63,10 +68,10 @@ def sweep(
             must be importable from a module.
         over: names of arguments of `train` -> lists of their values.
         folder: where finished runs are kept.
-        test: how many of the test images, the first ones, to measure on.
+        test: how many test images to measure on: the first ones.
         jobs: runs at a time; −1 stands for one on each core, or all that a cluster has.
-        together: train all seeds of a combination as one program, by `train_seeds`: for small
-            dense networks quicker, without records, and with other rounding.
+        together: train all seeds of a combination as one program, by `train_seeds`: faster for
+            small dense networks, but without records, and with different rounding.
         fixed: further arguments of `train`, or `train_seeds`, the same for all runs.
 
     Returns:
@@ -109,7 +114,9 @@ def sweep(
     if not over or not all(len(values) for values in over.values()):
         raise ValueError("over must hold at least one value for each setting")
     if together and "seed" not in over:
-        raise ValueError("together trains the seeds of a combination at once; put seed into over")
+        raise ValueError(
+            "together trains the seeds of a combination at once: over must list the seeds"
+        )
     grid = list(ParameterGrid(over))
     # A reused process may work in another folder, so a relative path would not do.
     folder = Path(folder).resolve()

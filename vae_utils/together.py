@@ -162,13 +162,14 @@ def train_seeds(
     learning_rate: LearningRate | None = None,
     verbose: bool = True,
 ) -> list[VAE]:
-    """Train one model for each seed, all of them at once, without looks on the way.
+    """Train one model for each seed, all of them at once, without recording them.
 
-    Each is the model that `train` makes of its seed: the same start values, the same order of
+    Each is the model that `train` gives for its seed: the same initial weights, the same order of
     images and the same noise. Only rounding differs, as sums over several seeds are added up in
-    another order, and grows as training goes on. It pays for small dense networks (the book's page
-    on speed has a table), not for convolutions. A seed that diverges gives the model of its last
-    good look, a hundred steps apart, with a warning; the others go on.
+    another order, and the difference grows as training goes on. This pays for small dense
+    networks (the book's page on speed has a table), not for convolutions. If a seed diverges,
+    there is a warning, and its model goes back to its last good weights, of which there is a copy
+    every hundred steps; the others go on.
 
     Args:
         architecture, images, steps, likelihood, kl_weight, params, learning_rate: as for `train`.
@@ -179,7 +180,7 @@ def train_seeds(
         The trained models, in the order of the seeds.
 
     Raises:
-        ValueError: without seeds, and as `train` does.
+        ValueError: if `seeds` is not a list of at least one whole number, and as `train` does.
 
     Example:
         >>> from vae_utils import Gaussian, Params

@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
-const PLAY_BUTTONS = ["Play or pause", "Back to the start", "Play again and again"];
+const PLAY_BUTTONS = ["Play or pause", "Back to the start", "Repeat"];
 
 function nameSlider(slider) {
   const handle = slider.querySelector(".noUi-handle");

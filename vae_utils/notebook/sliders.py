@@ -108,7 +108,10 @@ def _controls(
     check_whole(len(labels), 2, "the number of labels")
     for stack in stacks:
         if len(stack.children) != len(labels):
-            raise ValueError(f"{len(labels)} labels for {len(stack.children)} pictures")
+            raise ValueError(
+                f"there must be as many labels as pictures; got {len(labels)} and "
+                f"{len(stack.children)}"
+            )
     # Link the index rather than the value: that works without a kernel.
     slider = ipywidgets.SelectionSlider(
         options=list(labels), description=description, layout={"width": "auto", "flex": "1 1 14rem"}

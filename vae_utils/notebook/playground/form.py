@@ -149,7 +149,7 @@ FIELDS = {
     "steps": Field("400", "gradient steps", steps_of),
     "seed": Field(
         "0",
-        "of start values and noise",
+        "of initial weights, order of images and noise",
         lambda text: number(text, "seed", 0, 2**31 - 1, "1", whole=True),
     ),
 }

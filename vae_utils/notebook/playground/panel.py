@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import ipywidgets
 import numpy as np
 
-from vae_utils.data import Images
+from vae_utils.data import Images, check_split
 from vae_utils.diagnostics import summary
 from vae_utils.likelihoods import Gaussian
 from vae_utils.notebook.playground import form
@@ -72,8 +72,7 @@ class Playground(ipywidgets.VBox):
     _newest_stop: ClassVar[threading.Event] = threading.Event()
 
     def __init__(self, images: Images) -> None:
-        if not isinstance(images, Images):
-            raise ValueError(f"images must come from load_images; got {type(images).__name__}")
+        check_split(images)
         self.images = images
         watched = images.test[:WATCH]
         self._mean_image_mse = float(np.square(images.train.mean(axis=0) - watched).mean())
@@ -148,11 +147,11 @@ class Playground(ipywidgets.VBox):
 
     def _on_train(self, button: ipywidgets.Button) -> None:
         if self.running:
-            self._say("A run is on its way: stop it, or wait for it to end.")
+            self._say("A run is in progress: stop it, or wait for it to finish.")
             return
         settings = self.form.read()
         if settings is None:
-            self._say("Not started: see the form.")
+            self._say("Not started: correct the settings that have an error beside them.")
             return
         self._stop.clear()
         self.running = True
