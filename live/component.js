@@ -94,7 +94,10 @@ class LiveVAE {
   showPending() {
     const text = (all) => JSON.stringify(all.map((one) => Object.entries(one).sort()));
     const same = text(this.chosen()) === text(this.current.map(({ settings }) => settings));
-    this.find(".live-pending").hidden = same || this.current.length === 0;
+    const pending = this.find(".live-pending");
+    const hidden = same || this.current.length === 0;
+    if (hidden) this.passFocus(pending);
+    pending.hidden = hidden;
   }
 
   // ---- training --------------------------------------------------------------
@@ -258,12 +261,24 @@ class LiveVAE {
     const begun = state === "training" || state === "paused";
     this.find("[data-action=train]").textContent = state === "idle" ? "Train" : "Train again";
     const pause = this.find("[data-action=pause]");
-    // A button that is switched off would lose the focus.
-    if (!begun && document.activeElement === pause) this.find("[data-action=train]").focus();
+    if (!begun) this.passFocus(pause);
     pause.textContent = state === "paused" ? "Resume" : "Pause";
     pause.disabled = !begun;
-    if (!this.compact) this.find("[name=weight]").disabled = state === "idle" || state === "error";
-    if (!this.compact) this.showPending();
+    if (!this.compact) {
+      const off = state === "idle" || state === "error";
+      if (off) this.passFocus(this.find(".live-weight"));
+      this.find("[name=weight]").disabled = off;
+      if (off) this.find("[data-action=follow]").hidden = true;
+      this.showPending();
+    }
+  }
+
+  /** Hand on the focus, if it is in what is about to be hidden, switched off or replaced. */
+  passFocus(from, to = "[data-action=train]") {
+    const had = document.activeElement;
+    if (!from.contains(had)) return;
+    // Who uses a mouse looks elsewhere: there, nothing scrolls.
+    this.find(to).focus({ preventScroll: !had.matches(":focus-visible") });
   }
 
   /** Say to screen readers what others see. */
@@ -424,23 +439,32 @@ class LiveVAE {
 
   listRuns() {
     if (this.compact) return;
+    this.find(".live-copied").textContent = ""; // that was another table
     const body = this.find(".live-runs tbody");
-    body.replaceChildren(
-      ...this.rows().map((row, i) => {
-        const line = document.createElement("tr");
-        // What was turned by hand can't be repeated by a link.
-        const link = document.createElement(row.byHand ? "span" : "a");
-        if (!row.byHand) link.href = this.runs[i].address;
-        link.textContent = row.name;
-        const numbers = Object.entries(DECIMALS).map(([name, digits]) => say(row[name], digits));
-        for (const cell of [row.run, link, row.seed, ...numbers]) {
-          const element = document.createElement("td");
-          element.append(cell);
-          line.append(element);
-        }
-        return line;
-      }),
-    );
+    const lines = this.rows().map((row, i) => {
+      const line = document.createElement("tr");
+      // What was turned by hand can't be repeated by a link.
+      const link = document.createElement(row.byHand ? "span" : "a");
+      if (!row.byHand) link.href = this.runs[i].address;
+      link.textContent = row.name;
+      const numbers = Object.entries(DECIMALS).map(([name, digits]) => say(row[name], digits));
+      for (const cell of [row.run, link, row.seed, ...numbers]) {
+        const element = document.createElement("td");
+        element.append(cell);
+        line.append(element);
+      }
+      return line;
+    });
+    // Rows that stay the same stay where they are: one may have the focus.
+    lines.forEach((line, i) => {
+      const old = body.rows[i];
+      if (!old) body.append(line);
+      else if (!old.isEqualNode(line)) {
+        this.passFocus(old, ".live-scroll");
+        old.replaceWith(line);
+      }
+    });
+    while (body.rows.length > lines.length) body.lastElementChild.remove();
     this.find(".live-runs").hidden = this.runs.length === 0;
   }
 
@@ -451,12 +475,13 @@ class LiveVAE {
   }
 
   async copy() {
+    const said = this.find(".live-copied");
     try {
       await navigator.clipboard.writeText(this.csv());
-      this.announce("Copied.");
+      said.textContent = "Copied.";
     } catch {
       getSelection().selectAllChildren(this.find(".live-runs table"));
-      this.announce("The table is selected: press Ctrl+C or ⌘C to copy it.");
+      said.textContent = "The table is selected: press Ctrl+C or ⌘C to copy it.";
     }
   }
 
@@ -485,7 +510,8 @@ class LiveVAE {
       run.byHand = true;
       this.model(i).querySelector(".live-title").textContent = titleOf(run);
     });
-    this.steps = Math.max(this.steps, this.current[0].looks.at(-1).step + HAND_STEPS);
+    const step = this.current[0].looks.at(-1)?.step ?? 0; // before the first look, too
+    this.steps = Math.max(this.steps, step + HAND_STEPS);
     this.find("[data-action=follow]").hidden = false;
     const value = Number(this.find("[name=weight]").value);
     this.find(".live-value").textContent = say(value, 2);
@@ -524,6 +550,7 @@ class LiveVAE {
       if (link) {
         event.preventDefault();
         this.goTo(link.hash);
+        this.passFocus(link);
         this.train();
       }
       const button = event.target.closest("button");
@@ -547,7 +574,12 @@ class LiveVAE {
       this.worker?.terminate();
       this.worker = null;
       this.id += 1;
-      if (["training", "paused"].includes(this.state)) this.setState("idle");
+      if (!["training", "paused", "done"].includes(this.state)) return;
+      // Who comes back finds what was learned, but nothing that goes on.
+      this.setState("idle");
+      if (this.dirty) this.drawAll();
+      this.sayStatus("");
+      this.describe();
     });
   }
 

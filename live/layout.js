@@ -67,6 +67,7 @@ function wholePage(name) {
           </table>
         </div>
         ${button("copy", "Copy")} ${button("save", "Save as CSV")} ${button("clear", "Clear")}
+        <span class="live-copied" role="status"></span>
       </details>
     </div>`;
 }
@@ -143,10 +144,10 @@ function dial(name, id) {
     <div class="live-dial">
       <label for="${id}">${label}</label>
       <input type="number" id="${id}" name="${name}" min="${min}" max="${max}"
-        step="${whole ? 1 : grain ?? "any"}" required>
+        step="${whole ? 1 : grain ?? "any"}" required aria-describedby="${id}-wrong">
       ${slider}
       ${note ? `<span class="live-note">${note}</span>` : ""}
-      <span class="live-wrong" role="alert"></span>
+      <span class="live-wrong" id="${id}-wrong" role="alert"></span>
     </div>`;
 }
 

@@ -134,8 +134,10 @@ def test_a_number_can_be_typed_and_a_bad_one_goes_back(open_live, name):
         assert field.get_attribute("aria-invalid") == "false"
         words = field.locator("xpath=..").locator(".live-wrong")
         expect(words).to_have_text(re.compile(r"number from [\d.]+ to [\d.,]+\.$"))
+        expect(field).to_have_accessible_description(words.inner_text())
     field.fill(good)
     expect(words).to_have_text("")
+    expect(field).to_have_accessible_description("")
 
 
 @pytest.mark.parametrize("name", ["schedule", "latent", "start", "beside", "speed"])
@@ -211,6 +213,27 @@ def test_the_kl_weight_is_turned_by_hand_and_given_back(open_live):
     live.press("follow")
     live.wait_for_step(live.out("step") + 30)
     assert live.out("weight") == 1
+
+
+def test_a_weight_that_is_turned_before_the_first_look_counts_from_the_first_step(open_live):
+    live = open_live()
+    live.fast()
+    live.box.evaluate("""box => {
+      box.querySelector("[data-action=train]").click();
+      const weight = box.querySelector("[name=weight]");
+      weight.value = 0.5;
+      weight.dispatchEvent(new Event("input"));
+    }""")
+    live.wait("done")
+    assert live.value("weight") == "0.5"
+    assert live.find("[data-action=follow]").is_visible()
+    live.page.evaluate("location.hash = '#cap=0.5'")  # the same weight, by schedule
+    live.press("train")
+    live.wait("done")
+    _, by_hand, by_schedule = (line.split(",")[-7:] for line in saved(live).splitlines())
+    assert (by_hand[0], by_schedule[0]) == ("true", "false")
+    assert by_hand[1:] == by_schedule[1:]  # step, weight and results, to the last digit
+    assert live.seen.wrong == []
 
 
 def test_a_run_that_is_done_goes_on_when_its_weight_is_turned(open_live):
@@ -298,18 +321,48 @@ def test_a_page_that_is_paused_stays_so_when_it_was_hidden(open_live):
     assert (live.state(), live.out("step")) == ("paused", at)
 
 
+LEAVE = "dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))"
+
+
 def test_leaving_the_page_ends_the_worker(open_live):
     live = open_live()
     live.press("train")
     live.wait_for_step(20)
     assert len(live.page.workers) == 1
-    live.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    live.page.evaluate(LEAVE)
     live.page.wait_for_timeout(200)
     assert live.page.workers == []
     assert live.state() == "idle"
+    words = live.find(".live-status").inner_text()  # no longer "Training."
+    assert words.startswith(f"Step {live.out('step'):.0f} of 800. Constant weight: KL")
     live.fast()
     live.press("train")  # the reader came back
     live.wait("done")
+
+
+def test_a_run_that_was_done_when_the_page_was_left_is_shown_but_does_not_go_on(open_live):
+    live = open_live()
+    live.fast()
+    live.find("[data-preset=shallow]").click()
+    live.wait("done")
+    live.find("[name=weight]").fill("0.5")
+    live.wait_for_step(1200)
+    live.wait("done")
+    seen = """box => [
+      ...[...box.querySelectorAll(".live-status, .live-numbers, tbody")].map((it) => it.innerText),
+      ...[...box.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL()),
+      ...[...box.querySelectorAll(".live-plot, .live-bars")].map((chart) => chart.outerHTML),
+    ]"""
+    before = live.box.evaluate(seen)
+    live.page.evaluate(LEAVE)
+    assert live.state() == "idle"
+    assert live.find("[name=weight]").is_disabled()
+    assert not live.find("[data-action=follow]").is_visible()
+    assert live.box.evaluate(seen) == before
+    live.press("train")  # the reader came back
+    live.wait("done")
+    assert live.out("step") == 800
+    assert len(saved(live).splitlines()) == 3
 
 
 def test_where_no_worker_may_start_the_page_says_so(browser, address):
@@ -371,6 +424,32 @@ def test_all_runs_are_listed_and_stay_behind(open_live):
     assert rows.count() == 1
 
 
+@pytest.mark.parametrize("may", [True, False])
+def test_a_copy_of_the_table_is_confirmed_beside_its_button_politely(open_live, may):
+    live = open_live()
+    live.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    if not may:
+        live.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+    live.fast()
+    live.find("[data-preset=shallow]").click()
+    live.wait("done")
+    live.find(".live-runs").evaluate("details => details.open = true")
+    live.press("copy")
+    said = live.find(".live-runs [role=status]")
+    expect(said).to_have_text("Copied." if may else re.compile("^The table is selected"))
+    assert said.is_visible()
+    expect(live.find(".live-message")).to_have_text("")  # which interrupts
+    if may:
+        copied = live.page.evaluate("navigator.clipboard.readText()")
+        assert copied == saved(live)
+    else:
+        assert "Shallow decoder" in live.page.evaluate("String(getSelection())")
+    live.press("train")
+    live.page.wait_for_timeout(50)
+    live.wait("done")
+    expect(said).to_have_text("")
+
+
 def test_a_run_in_the_table_gives_its_settings_back(open_live):
     live = open_live()
     live.fast()
@@ -430,6 +509,82 @@ def test_settings_that_are_not_known_are_left_out(open_live):
     assert words.startswith("Some settings in the link were ignored.")
     assert "Steps from weight 0 to 1 must be a whole number from 1 to 10,000." in words
     assert "Latent units must be one of 2, 4, 8, 16." in words
+
+
+# ---- by keyboard -------------------------------------------------------------
+
+
+def has_focus(live, selector):
+    return live.find(selector).evaluate("element => element === document.activeElement")
+
+
+def test_the_button_below_the_dials_hands_the_focus_on(open_live):
+    live = open_live()
+    live.fast()
+    live.press("train")
+    live.wait("done")
+    live.find("[name=depth]").fill("1")
+    button = live.find("[data-action=train-these]")
+    button.focus()
+    button.evaluate("button => button.scrollIntoView()")
+    live.page.keyboard.press("Enter")
+    assert live.find("[data-action=train-these]").is_hidden()
+    assert has_focus(live, "[data-action=train]")
+    expect(live.find("[data-action=train]")).to_be_in_viewport()
+    live.wait("done")
+    assert has_focus(live, "[data-action=train]")
+
+
+def test_by_mouse_the_focus_is_handed_on_out_of_sight(open_live):
+    live = open_live()
+    live.fast()
+    live.press("train")
+    live.wait("done")
+    live.find("[name=depth]").fill("1")
+    live.find("[data-action=train-these]").evaluate("button => button.scrollIntoView()")
+    live.press("train-these")
+    assert has_focus(live, "[data-action=train]")
+    expect(live.find("[data-action=train]")).not_to_be_in_viewport()
+
+
+def test_a_run_in_the_table_hands_the_focus_on_or_keeps_it(open_live):
+    live = open_live()
+    live.fast()
+    live.find("[data-preset=shallow]").click()
+    live.wait("done")
+    live.find(".live-runs").evaluate("details => details.open = true")
+    link = live.find(".live-runs a").first
+    link.focus()
+    live.page.keyboard.press("Enter")  # trains the run again
+    assert has_focus(live, "[data-action=train]")
+    expect(live.find("[data-action=train]")).to_be_in_viewport()
+    link.focus()
+    live.wait("done")  # with another row in the table
+    assert live.find(".live-runs a").count() == 2
+    assert link.evaluate("link => link === document.activeElement")
+
+
+def test_a_run_that_is_no_link_any_more_leaves_the_focus_to_the_table(open_live):
+    live = open_live()
+    live.fast()
+    live.find("[data-preset=shallow]").click()
+    live.wait("done")
+    live.find(".live-runs").evaluate("details => details.open = true")
+    live.find("[name=weight]").fill("0.5")
+    live.find(".live-runs a").focus()
+    live.wait("done")
+    assert live.find(".live-runs a").count() == 0
+    assert has_focus(live, ".live-scroll")
+
+
+def test_a_weight_that_can_be_turned_no_longer_hands_the_focus_on(open_live):
+    live = open_live()
+    live.press("train")
+    live.wait_for_step(20)
+    live.find("[name=weight]").fill("0.5")
+    assert has_focus(live, "[name=weight]")
+    live.page.evaluate(LEAVE)
+    assert has_focus(live, "[data-action=train]")
 
 
 # ---- for everyone ------------------------------------------------------------
