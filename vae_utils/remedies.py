@@ -1,8 +1,9 @@
 """Published remedies against posterior collapse: parts of a model, and networks.
 
 A class of this module goes before the model's own, `class MyVAE(FreeBits, VAE)`, and changes one
-of its methods; its numbers are class attributes. A function builds a network, as those of
-`networks` do. Chapter 8 puts all of them on one bench.
+of its methods; its numbers are class attributes. They aren't saved: Keras loads a class of your own
+if you register it, as any Keras model, and with it come its numbers. A function builds a network,
+as those of `networks` do. Chapter 8 puts all of them on one bench.
 """
 
 import math
@@ -22,6 +23,7 @@ from vae_utils.params import Params, check_params
 # ---- a floor under the KL --------------------------------------------------------------
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class FreeBits(VAE):
     """What a unit has of KL below `free` nats, on average over the batch, costs nothing.
 
@@ -81,13 +83,15 @@ def committed_encoder(params: Params = Params(), highest_std: float = 0.7) -> ke
     plain = mlp_encoder(params)
     mean, log_std = plain.outputs
     # The standard deviation is highest_std · sigmoid(raw): below the bound, whatever raw is.
-    bounded = layers.Lambda(lambda raw: math.log(highest_std) - ops.softplus(-raw))
-    return keras.Model(plain.input, [mean, bounded(log_std)])
+    log_share = layers.Activation("log_sigmoid")(log_std)
+    bounded = layers.Rescaling(1.0, offset=math.log(highest_std))(log_share)
+    return keras.Model(plain.input, [mean, bounded])
 
 
 # ---- the weight, steered by the error --------------------------------------------------
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class GECO(VAE):
     """The KL weight is steered so that the error stays at a tolerance, whatever weight it takes.
 
@@ -138,6 +142,7 @@ class GECO(VAE):
 # ---- the scale of the likelihood -------------------------------------------------------
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class OptimalVariance(VAE):
     """The variance of the pixels is the error of each batch, the best one for it.
 
@@ -171,6 +176,7 @@ class OptimalVariance(VAE):
         return -0.5 * pixels * (error / variance + ops.log(2 * np.pi * variance))
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class LearnedVariance(OptimalVariance):
     """The variance of the pixels is learned, like a weight (Rybkin et al. 2021).
 
@@ -199,6 +205,7 @@ class LearnedVariance(OptimalVariance):
 # ---- an encoder ahead of its decoder ---------------------------------------------------
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class DecoderWaits(VAE):
     """The decoder moves in one of `every` steps, until step `until`; the encoder in each.
 
@@ -225,6 +232,7 @@ class DecoderWaits(VAE):
         )
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class TwoOptimizers(DecoderWaits):
     """The same with an optimizer for each network, each with its own count and moments.
 
