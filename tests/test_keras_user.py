@@ -62,9 +62,30 @@ class Batches(keras.utils.PyDataset):
         return (self.images[16 * number : 16 * number + 16],)
 
 
+class Foreign:
+    """An array as another library has it: NumPy can read it, and it has little more."""
+
+    def __init__(self, images):
+        self.images = images
+        self.shape, self.dtype = images.shape, images.dtype
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.images, dtype)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __iter__(self):
+        return iter(self.images)
+
+    def __getitem__(self, part):
+        return self.images[part]
+
+
 FORMS = {
     "array": as_array,
     "tensor": as_tensor,
+    "another library's": Foreign,
     "dataset": as_dataset,
     "generator": as_generator,
     "PyDataset": Batches,
@@ -107,7 +128,7 @@ def test_good_images_train_alike_in_any_form(make_vae, bars, form):
         images,
         verbose=0,
         shuffle=False,
-        **({"batch_size": 16} if form in (as_array, as_tensor) else {}),
+        **({"batch_size": 16} if form in (as_array, as_tensor, Foreign) else {}),
     )
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

@@ -265,8 +265,9 @@ class CompiledModel(keras.Model):
         Raises:
             ValueError: if `x` or `validation_data` are not images in [0, 1], if `y` is anything
                 but `x`, or on sample or class weights. Arrays are checked as a whole before the
-                first step; of datasets and generators, the range of the first batch is checked
-                when it comes.
+                first step; of `tf.data` datasets, generators and a `PyDataset`, the range of the
+                first batch is checked when it comes. Of anything else that gives batches, such
+                as PyTorch's `DataLoader`, only the shape and type are.
         """
         refuse_weights(sample_weight, class_weight)
         check_batch_size(batch_size)
