@@ -1,6 +1,7 @@
 """What a user of Keras does with a model, each with the right answer or words that help."""
 
 import dataclasses
+import inspect
 import subprocess
 import sys
 
@@ -61,9 +62,30 @@ class Batches(keras.utils.PyDataset):
         return (self.images[16 * number : 16 * number + 16],)
 
 
+class Foreign:
+    """An array as another library has it: NumPy can read it, and it has little more."""
+
+    def __init__(self, images):
+        self.images = images
+        self.shape, self.dtype = images.shape, images.dtype
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.images, dtype)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __iter__(self):
+        return iter(self.images)
+
+    def __getitem__(self, part):
+        return self.images[part]
+
+
 FORMS = {
     "array": as_array,
     "tensor": as_tensor,
+    "another library's": Foreign,
     "dataset": as_dataset,
     "generator": as_generator,
     "PyDataset": Batches,
@@ -106,7 +128,7 @@ def test_good_images_train_alike_in_any_form(make_vae, bars, form):
         images,
         verbose=0,
         shuffle=False,
-        **({"batch_size": 16} if form in (as_array, as_tensor) else {}),
+        **({"batch_size": 16} if form in (as_array, as_tensor, Foreign) else {}),
     )
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -141,6 +163,39 @@ def test_bad_validation_data_are_refused_in_any_form(make_vae, bars, form):
     history = fit(vae, bars, validation_data=form(bars))
     again = vae.evaluate(form(bars), verbose=0, return_dict=True)
     assert history["val_elbo"][0] == pytest.approx(again["elbo"], rel=1e-5)
+
+
+WITH_IMAGES = "fit evaluate predict train_on_batch test_on_batch predict_on_batch".split()
+
+
+def arguments(function):
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+
+
+@pytest.mark.parametrize("method", WITH_IMAGES)
+def test_arguments_have_the_names_and_places_that_they_have_in_keras(method):
+    assert arguments(getattr(VAE, method)) == arguments(getattr(keras.Model, method))
+
+
+def test_arguments_may_be_given_by_their_places(make_vae, bars):
+    one, other = compiled(make_vae()), compiled(make_vae())
+    seen = []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    history = one.fit(bars, None, 16, 2, 0, [callback], 0.25, None, False, None, None, 1).history
+    assert history == fit(other, bars[:48], validation_data=(bars[48:],)) and seen == [1]
+    scores = [vae.evaluate(bars, None, 16, 0, None, 2, None, True) for vae in (one, other)]
+    assert scores[0] == scores[1] and scores[0]["loss"] > 0
+    assert one.predict(bars, 16, 0, 2).shape == (32, 8, 8, 1)
+    assert set(one.train_on_batch(bars, None, None, None, True)) == set(scores[0])
+    assert set(one.test_on_batch(bars, None, None, True)) == set(scores[0])
+
+
+def test_a_dataset_is_not_shuffled_and_whoever_asks_for_it_is_told(make_vae, bars):
+    vae = compiled(make_vae())
+    vae.fit(as_dataset(bars), verbose=0)
+    with pytest.warns(UserWarning, match="shuffle=True"):
+        vae.fit(as_dataset(bars), verbose=0, shuffle=True)
 
 
 def test_more_than_one_array_is_refused(make_vae, bars):

@@ -18,6 +18,7 @@ from vae_utils import (
     remedies,
     train,
 )
+from vae_utils.compiled import state
 from vae_utils.densities import kl_to_standard_normal
 
 IMAGES = Images(bright_bars(64), bright_bars(20, seed=1), None, None, "own", "made for tests")
@@ -146,6 +147,68 @@ def test_the_decoder_has_a_rate_of_its_own():
     vae = trained(model, steps=9)
     assert moved(weights_of(before.encoder), vae.encoder) > 1e-3
     assert moved(weights_of(before.decoder), vae.decoder) < 1e-6
+
+
+# ---- files ---------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("test_remedies")
+class ToTolerance(remedies.GECO):
+    """A remedy with settings of one's own."""
+
+    tolerance, rate = 0.05, 0.1
+
+
+CLASSES = [
+    value
+    for value in vars(remedies).values()
+    if isinstance(value, type) and value.__module__ == "vae_utils.remedies"
+]
+CLASSES[CLASSES.index(remedies.GECO)] = ToTolerance  # GECO's own has no tolerance
+
+
+def saved_and_loaded(vae, path):
+    vae.save(path)
+    return keras.saving.load_model(path)
+
+
+def assert_trains_alike(vae, again):
+    assert type(again) is type(vae)
+    for _ in range(2):
+        losses = [m.evaluate(IMAGES.test, verbose=0, return_dict=True) for m in (vae, again)]
+        assert losses[0] == losses[1]
+        steps = [m.train_on_batch(IMAGES.train[:16], return_dict=True) for m in (vae, again)]
+        assert steps[0] == steps[1]
+    for one, other in zip(state(vae), state(again), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("model", CLASSES, ids=lambda model: model.__name__)
+def test_a_loaded_remedy_trains_on_as_the_saved_one(model, tmp_path):
+    vae = model(mlp_encoder(TINY), mlp_decoder(TINY), Gaussian(0.05), seed=0)
+    vae.compile("adam", jit_compile=False)
+    vae.fit(IMAGES.train, batch_size=16, verbose=0)
+    again = saved_and_loaded(vae, tmp_path / "vae.keras")
+    if model is ToTolerance:
+        assert float(again.current_kl_weight()) == float(vae.current_kl_weight()) != 1
+    assert_trains_alike(vae, again)
+
+
+NETWORKS = {
+    "normalised": (remedies.normalised_encoder, mlp_decoder),
+    "committed": (remedies.committed_encoder, mlp_decoder),
+    "skip": (mlp_encoder, remedies.skip_decoder),
+    "He": (mlp_encoder, lambda params: remedies.with_he_start(mlp_decoder(params))),
+    "norm": (mlp_encoder, lambda params: remedies.with_minimum_norm(mlp_decoder(params), 5.0)),
+}
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), NETWORKS.values(), ids=NETWORKS)
+def test_a_loaded_network_trains_on_as_the_saved_one(encoder, decoder, tmp_path):
+    vae = VAE(encoder(TINY), decoder(TINY), Gaussian(0.05), seed=0)
+    vae.compile("adam", jit_compile=False)
+    vae.fit(IMAGES.train, batch_size=16, verbose=0)
+    assert_trains_alike(vae, saved_and_loaded(vae, tmp_path / "vae.keras"))
 
 
 # ---- decoders ------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from vae_utils import (
     train_seeds,
 )
 from vae_utils.batches import batches
-from vae_utils.schedules import Linear, QualityGate
+from vae_utils.schedules import Linear, QualityGate, Schedule
 
 IMAGES = Images(bright_bars(64), bright_bars(20, seed=1), None, None, "own", "made for tests")
 
@@ -188,8 +188,18 @@ def test_equal_arguments_give_equal_weights_of_a_conv_net():
         np.testing.assert_array_equal(first, second)
 
 
+@dataclasses.dataclass(frozen=True)
+class OneNumber(Schedule):
+    """A schedule of one's own that returns no tensor."""
+
+    def __call__(self, step):
+        return 2
+
+
 @pytest.mark.parametrize(
-    "kl_weight", [Linear(rate=0.2, start=1), QualityGate(mse=0.2, rate=0.1)], ids=["ramp", "gate"]
+    "kl_weight",
+    [Linear(rate=0.2, start=1), QualityGate(mse=0.2, rate=0.1), OneNumber()],
+    ids=["ramp", "gate", "one number"],
 )
 def test_a_run_is_what_fit_would_have_done(kl_weight):
     """Start values, rates and weights that are data for the shared program arrive in it."""

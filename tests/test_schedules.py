@@ -1,5 +1,7 @@
 """The shape of every KL-weight schedule."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -190,6 +192,12 @@ def test_a_bad_number_is_refused_by_name(build, message):
         build()
 
 
+@pytest.mark.parametrize("rate", ["fast", -1.0, None, (1, 2)])
+def test_the_numbers_of_ones_own_schedule_are_checked(rate):
+    with pytest.raises(ValueError, match=r"Milestones\(rate\) must be"):
+        Milestones(rate=rate)
+
+
 # ---- get -----------------------------------------------------------------------
 
 
@@ -218,6 +226,33 @@ def test_get_refuses_bad_numbers(number):
 
 
 # ---- saving --------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("test_schedules")
+@dataclasses.dataclass(frozen=True)
+class Milestones(schedules.Schedule):
+    """A schedule of one's own, whose fields are not all numbers."""
+
+    rate: float = 0.5
+    at: tuple = (10, 20)
+    pairs: tuple = ((1, "a"), (2, None))
+    after: schedules.Schedule | None = None
+
+    def __call__(self, step):
+        passed = sum(tf.cast(step >= at, "float32") for at in self.at)
+        return self.rate * passed + (0.0 if self.after is None else self.after(step))
+
+
+def test_the_fields_of_ones_own_schedule_may_be_other_than_numbers(make_vae, bars, tmp_path):
+    schedule = Milestones(after=Milestones(at=(30,), after=Linear(rate=0.01)))
+    assert hash(schedule) == hash(dataclasses.replace(schedule))
+    np.testing.assert_allclose(weights(schedule, [0, 10, 20, 30]), [0.0, 0.6, 1.2, 1.8], rtol=1e-6)
+    make_vae(kl_weight=schedule).save(tmp_path / "vae.keras")
+    again = keras.saving.load_model(tmp_path / "vae.keras")
+    assert again.kl_weight == schedule
+    again.compile("adam", jit_compile=False)
+    again.fit(bars, batch_size=4, verbose=0)  # 16 steps
+    assert float(again.current_kl_weight()) == pytest.approx(0.66)
 
 
 @each

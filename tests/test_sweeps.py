@@ -149,6 +149,22 @@ def test_seeds_together_are_the_same_runs_and_continue(tmp_path, monkeypatch):
     assert trained == [[2, 3], [2, 3]]
 
 
+def test_equal_runs_are_trained_once_and_returned_for_each_place(tmp_path, monkeypatch):
+    trained = []
+
+    def counted(*args, seed, **settings):
+        trained.append(seed)
+        return train(*args, seed=seed, **settings)
+
+    monkeypatch.setattr(sweeps, "train", counted)
+    results = tiny_sweep(tmp_path, over={"seed": [0, 1, 0]}, kl_weight=1.0)
+    assert trained == [0, 1]
+    assert [result.settings["seed"] for result in results] == [0, 1, 0]
+    assert results[0].summary == results[2].summary != results[1].summary
+    one, same = tiny_sweep(tmp_path, over={"kl_weight": [1.0, 1.0], "seed": [5]}, together=True)
+    assert one.summary == same.summary
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -156,9 +172,17 @@ def test_seeds_together_are_the_same_runs_and_continue(tmp_path, monkeypatch):
         ({"over": {}}, "at least one value"),
         ({"over": {"seed": []}}, "at least one value"),
         ({"seed": 3}, "seed: either fixed or swept over"),
+        ({"over": {"seed": [0], "steps": [10, 20]}}, "must be among callbacks, every.*got steps"),
+        ({"over": {"seeds": [0]}}, "must be among callbacks, .*, seed, watch; got seeds"),
+        ({"learning_rat": 1e-3}, "must be among .*learning_rate.*got learning_rat$"),
+        ({"together": True, "every": 5}, "must be among .*, params, seed; got every"),
+        ({"together": True, "verbose": False}, "must be among .*, params, seed; got verbose"),
+        ({"over": {"kl_weight": [1.0]}}, "each run needs seed"),
+        ({"over": {"seed": [0]}}, "each run needs kl_weight"),
     ],
 )
-def test_bad_grids_are_refused(tmp_path, changes, message):
+def test_bad_grids_are_refused_before_any_training(tmp_path, monkeypatch, changes, message):
+    monkeypatch.setattr(sweeps, "train", None)
     with pytest.raises(ValueError, match=message):
         tiny_sweep(tmp_path, **changes)
 

@@ -238,7 +238,17 @@ class CompiledModel(keras.Model):
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
-        **settings: Any,
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str | None = None,
+        class_weight: None = None,
+        sample_weight: None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
     ) -> keras.callbacks.History:
         """Train as Keras' `fit` does, with the images checked.
 
@@ -246,39 +256,57 @@ class CompiledModel(keras.Model):
             x: images (n, h, w, c) in [0, 1], or anything that gives batches of them, such as
                 a `tf.data.Dataset`.
             y: None, or `x`.
-            batch_size, epochs, verbose, settings: as for Keras' `fit`.
+            shuffle: None for Keras' default: arrays and a `PyDataset` are shuffled.
+            class_weight, sample_weight: None.
+            batch_size, epochs, verbose, callbacks, validation_split, validation_data,
+                initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
+                validation_freq: as for Keras' `fit`.
 
         Raises:
             ValueError: if `x` or `validation_data` are not images in [0, 1], if `y` is anything
                 but `x`, or on sample or class weights. Arrays are checked as a whole before the
-                first step; of datasets and generators, the range of the first batch is checked
-                when it comes.
+                first step; of `tf.data` datasets, generators and a `PyDataset`, the range of the
+                first batch is checked when it comes. Of anything else that gives batches, such
+                as PyTorch's `DataLoader`, only the shape and type are.
         """
-        refuse_weights(settings.pop("sample_weight", None), settings.pop("class_weight", None))
+        refuse_weights(sample_weight, class_weight)
         check_batch_size(batch_size)
         with ExitStack() as checks:
             images = checks.enter_context(checked(x, y, self.image_shape))
-            if settings.get("validation_data") is not None:
-                x, y, weights = keras.utils.unpack_x_y_sample_weight(settings["validation_data"])
+            if validation_data is not None:
+                x, y, weights = keras.utils.unpack_x_y_sample_weight(validation_data)
                 refuse_weights(weights)
                 check = checked(x, y, self.image_shape, "validation_data")
                 others = checks.enter_context(check)
-                settings["validation_data"] = (others,) if is_array(others) else others
-            if is_array(images) and not settings.get("validation_split"):
-                at_once = None
+                validation_data = (others,) if is_array(others) else others
+            if is_array(images) and not validation_split:
                 batch_size = 32 if batch_size is None else batch_size
-                settings.setdefault("validation_batch_size", batch_size)
-                if settings.get("steps_per_epoch") is None:
-                    at_once = self.batches_per_program
+                if validation_batch_size is None:
+                    validation_batch_size = batch_size
+                at_once = self.batches_per_program if steps_per_epoch is None else None
                 if at_once:
-                    settings["steps_per_epoch"] = -(-len(images) // batch_size)
-                shuffle = settings.pop("shuffle", True)
-                images = batches(images, batch_size, shuffle=shuffle, at_once=at_once)
-                settings["shuffle"], batch_size = False, None
-            elif isinstance(images, tf.data.Dataset | Iterator):
-                # They have their order; Keras would say that its default can't change it.
-                settings.setdefault("shuffle", False)
-            return super().fit(images, None, batch_size, epochs, verbose, **settings)
+                    steps_per_epoch = -(-len(images) // batch_size)
+                in_any_order = shuffle is None or bool(shuffle)
+                images = batches(images, batch_size, shuffle=in_any_order, at_once=at_once)
+                shuffle, batch_size = False, None
+            elif shuffle is None:
+                # These have their order; Keras would say that its default can't change it.
+                shuffle = not isinstance(images, tf.data.Dataset | Iterator)
+            return super().fit(
+                images,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
+            )
 
     def evaluate(
         self,
@@ -287,6 +315,9 @@ class CompiledModel(keras.Model):
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: None = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
         **settings: Any,
     ) -> list[float] | dict[str, float]:
         """Evaluate as Keras does, with the images checked, and the same noise each time.
@@ -303,14 +334,17 @@ class CompiledModel(keras.Model):
         check_batch_size(batch_size)
         self.restart_evaluation()
         with checked(x, y, self.image_shape) as images:
-            return super().evaluate(images, None, batch_size, verbose, **settings)
+            return super().evaluate(
+                images, None, batch_size, verbose, None, steps, callbacks, return_dict, **settings
+            )
 
     def predict(
         self,
         x: Any,
         batch_size: int | None = None,
         verbose: str | int = "auto",
-        **settings: Any,
+        steps: int | None = None,
+        callbacks: Any = None,
     ) -> np.ndarray:
         """Reconstruct images from their posterior means, like Keras' `predict`, with checks.
 
@@ -319,7 +353,7 @@ class CompiledModel(keras.Model):
         """
         check_batch_size(batch_size)
         with checked(x, None, self.image_shape) as images:
-            return super().predict(images, batch_size, verbose, **settings)
+            return super().predict(images, batch_size, verbose, steps, callbacks)
 
     def train_on_batch(
         self,
@@ -327,20 +361,20 @@ class CompiledModel(keras.Model):
         y: Any = None,
         sample_weight: None = None,
         class_weight: None = None,
-        **settings: Any,
+        return_dict: bool = False,
     ) -> Any:
         """Train like Keras' `train_on_batch`, with the images checked as those of `fit`."""
         refuse_weights(sample_weight, class_weight)
         with checked(x, y, self.image_shape) as images:
-            return super().train_on_batch(images, **settings)
+            return super().train_on_batch(images, return_dict=return_dict)
 
     def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: None = None, **settings: Any
+        self, x: Any, y: Any = None, sample_weight: None = None, return_dict: bool = False
     ) -> Any:
         """Evaluate like Keras' `test_on_batch`, with the images checked as those of `fit`."""
         refuse_weights(sample_weight)
         with checked(x, y, self.image_shape) as images:
-            return super().test_on_batch(images, **settings)
+            return super().test_on_batch(images, return_dict=return_dict)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Reconstruct like Keras' `predict_on_batch`, with the images checked."""

@@ -1,7 +1,9 @@
 """What may enter a step: images in [0, 1], wherever they come from, and nothing else.
 
-Arrays and tensors are checked as a whole, datasets and generators by their first batch. The
-shape and type of every batch are checked when Keras traces the step.
+Arrays and tensors, also those of other libraries, are checked as a whole; `tf.data` datasets,
+generators and `PyDataset`s by their first batch. The shape and type of every batch are checked
+when Keras traces the step. Of whatever else gives batches, such as PyTorch's `DataLoader` or a
+distributed dataset, that is all: the range of its pixels is not looked at.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -100,11 +102,9 @@ def checked(x: Any, y: Any, image_shape: tuple[int, ...], name: str = "x") -> It
 
 
 def is_array(x: Any) -> bool:
-    """Return whether `x` is an array or a tensor, or a structure of them."""
+    """Return whether `x` is an array or a tensor of any library, or a structure of them."""
     parts = keras.tree.flatten(x)
-    return bool(parts) and all(
-        isinstance(part, (np.ndarray, tf.Tensor, tf.Variable, keras.Variable)) for part in parts
-    )
+    return bool(parts) and all(hasattr(part, "__array__") for part in parts)
 
 
 def _checked(x, y, image_shape, name, errors):

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from vae_utils import networks, schedules
 from vae_utils.checks import check_positive
@@ -212,7 +213,9 @@ def fill_table(program: VAE, kl_weight: schedules.Schedule, size: int) -> None:
     if size:
         table = program.kl_weight
         assert isinstance(table, Table)
-        table.weights.assign(kl_weight(tf.range(size)))
+        # A schedule may return one number, whatever the steps, and of any type.
+        weights = ops.cast(kl_weight(tf.range(size)), table.weights.dtype)
+        table.weights.assign(ops.broadcast_to(weights, (size,)))
 
 
 def program_for(recipe: Recipe, steps: int) -> VAE:

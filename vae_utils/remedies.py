@@ -1,8 +1,9 @@
 """Published remedies against posterior collapse: parts of a model, and networks.
 
 A class of this module goes before the model's own, `class MyVAE(FreeBits, VAE)`, and changes one
-of its methods; its numbers are class attributes. A function builds a network, as those of
-`networks` do. Chapter 8 compares all of them.
+of its methods; its numbers are class attributes. They aren't saved: Keras loads a class of your own
+if you register it, as any Keras model, and with it come its numbers. A function builds a network,
+as those of `networks` do. Chapter 8 compares all of them.
 """
 
 import math
@@ -22,6 +23,7 @@ from vae_utils.params import Params, check_params
 # ---- a floor under the KL --------------------------------------------------------------
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class FreeBits(VAE):
     """The first `free` nats of each unit's KL, averaged over the batch, cost nothing.
 
@@ -87,13 +89,15 @@ def committed_encoder(params: Params = Params(), highest_std: float = 0.7) -> ke
     plain = mlp_encoder(params)
     mean, log_std = plain.outputs
     # The standard deviation is highest_std · sigmoid(raw): below the bound, whatever raw is.
-    bounded = layers.Lambda(lambda raw: math.log(highest_std) - ops.softplus(-raw))
-    return keras.Model(plain.input, [mean, bounded(log_std)])
+    log_share = layers.Activation("log_sigmoid")(log_std)
+    bounded = layers.Rescaling(1.0, offset=math.log(highest_std))(log_share)
+    return keras.Model(plain.input, [mean, bounded])
 
 
 # ---- the weight, steered by the error --------------------------------------------------
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class GECO(VAE):
     """The KL weight is adjusted so that the error settles at a `tolerance`.
 
@@ -147,6 +151,7 @@ class GECO(VAE):
 # ---- the scale of the likelihood -------------------------------------------------------
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class OptimalVariance(VAE):
     """The variance of the pixels is the mean squared error of each batch.
 
@@ -181,6 +186,7 @@ class OptimalVariance(VAE):
         return -0.5 * pixels * (error / variance + ops.log(2 * np.pi * variance))
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class LearnedVariance(OptimalVariance):
     """The variance of the pixels is learned, like a weight (Rybkin et al. 2021).
 
@@ -210,6 +216,7 @@ class LearnedVariance(OptimalVariance):
 # ---- an encoder ahead of its decoder ---------------------------------------------------
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class DecoderWaits(VAE):
     """Until step `until`, the decoder moves in one of `every` steps only.
 
@@ -238,6 +245,7 @@ class DecoderWaits(VAE):
         )
 
 
+@keras.saving.register_keras_serializable("vae_utils")
 class TwoOptimizers(DecoderWaits):
     """`DecoderWaits` with an optimizer for each network.
 

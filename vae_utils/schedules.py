@@ -5,7 +5,7 @@ A schedule is called with the number of gradient steps so far, like a Keras
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, TypeAlias
 
 import keras
@@ -18,6 +18,9 @@ from vae_utils.settings import Settings
 
 Steps: TypeAlias = int | Array
 
+# How the fields with numbers are annotated; as text with `from __future__ import annotations`.
+NUMBERS = (int, float, "int", "float")
+
 
 @dataclass(frozen=True)
 class Schedule(Settings):
@@ -27,10 +30,12 @@ class Schedule(Settings):
     has a weight of 0 until `opened_at` says that it opens.
 
     For a schedule of your own, derive a frozen dataclass with a `__call__`, and register it, so
-    that Keras can load models that have it.
+    that Keras can load models that have it. Of its fields, those annotated as `int` or `float`
+    are checked. Others may hold anything that can be hashed and saved, such as text, tuples and
+    other schedules.
 
     Raises:
-        ValueError: if a number is negative or not finite.
+        ValueError: if a field that is annotated as a number is none, negative or not finite.
 
     Example:
         >>> import dataclasses
@@ -52,8 +57,8 @@ class Schedule(Settings):
     waits: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            value = check_at_least(value, 0, f"{type(self).__name__}({name})")
+        for name in (each.name for each in fields(self) if each.type in NUMBERS):
+            value = check_at_least(getattr(self, name), 0, f"{type(self).__name__}({name})")
             object.__setattr__(self, name, value)  # a plain number, whatever kind came in
 
     def __call__(self, step: Steps) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """Many runs, one for each combination of settings: on all cores, or on a cluster."""
 
 import hashlib
+import inspect
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,18 @@ from vae_utils.data import Images, check_split
 from vae_utils.diagnostics import summary
 from vae_utils.runs import train
 from vae_utils.together import train_seeds
+
+
+def _keywords(function):
+    """Return the keyword arguments of a function: name -> whether it is needed."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+OF_A_RUN = _keywords(train)
+# A sweep collects the seeds itself, and shows its own progress.
+OF_A_SEED = {**_keywords(train_seeds), "seed": True}
+del OF_A_SEED["seeds"], OF_A_SEED["verbose"]
 
 
 @dataclass(frozen=True)
@@ -64,23 +77,25 @@ def sweep(
     one run after the other, as long as the machines are alike.
 
     Args:
-        architecture, images, steps: as for `train`; classes and functions of your own
-            must be importable from a module.
-        over: names of arguments of `train` -> lists of their values.
+        architecture, images, steps: as for `train`, the same for all runs; classes and functions
+            of your own must be importable from a module.
+        over: names of keyword arguments of `train` -> lists of their values. Equal runs are
+            trained once.
         folder: where finished runs are kept.
         test: how many test images to measure on: the first ones.
         jobs: runs at a time; −1 stands for one on each core, or all that a cluster has.
         together: train all seeds of a combination as one program, by `train_seeds`: faster for
             small dense networks, but without records, and with different rounding.
-        fixed: further arguments of `train`, or `train_seeds`, the same for all runs.
+        fixed: further keyword arguments of `train`, or `train_seeds`, the same for all runs.
 
     Returns:
         A list of `SweepResult`, in the order of scikit-learn's `ParameterGrid`: the
         alphabetically last name changes fastest.
 
     Raises:
-        ValueError: on an empty grid, on a setting that is both fixed and swept
-            over, on `together` without a swept seed, and as `train` does.
+        ValueError: before any training, on an empty grid, on a setting that is both fixed and
+            swept over, that is missing or that nothing takes, and on `together` without a swept
+            seed; and as `train` does.
 
     Example:
         >>> import tempfile
@@ -117,12 +132,13 @@ def sweep(
         raise ValueError(
             "together trains the seeds of a combination at once: over must list the seeds"
         )
+    _check_names({*over, *fixed}, OF_A_SEED if together else OF_A_RUN)
     grid = list(ParameterGrid(over))
     # A reused process may work in another folder, so a relative path would not do.
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     pixels = joblib.hash((images.train, images.test))
-    tasks: dict = {}  # what is trained at once -> settings of each run, and its file
+    tasks: dict = {}  # what is trained at once -> file of each run -> its settings
     files = []
     for combination in grid:
         settings = {**fixed, **combination}
@@ -130,17 +146,30 @@ def sweep(
         key = joblib.hash((*known_by, "together") if together else tuple(known_by))
         task = _as_text(_without_seed(settings) if together else settings)
         files.append(folder / f"{key}.run")
-        tasks.setdefault(task, []).append((settings, files[-1]))
+        tasks.setdefault(task, {})[files[-1]] = settings
     finished = joblib.Parallel(n_jobs=jobs, return_as="generator")(
         joblib.delayed(_load_or_train)(runs, architecture, images, steps, test, together)
         for runs in tasks.values()
     )
     kept: dict = {}
-    with tqdm(total=len(grid), desc="sweep", unit="run") as bar:
-        for runs, results in zip(tasks.values(), finished):
-            kept.update(zip((path for _, path in runs), results, strict=True))
-            bar.update(len(runs))
+    with tqdm(total=len(set(files)), desc="sweep", unit="run") as bar:
+        for results in finished:
+            kept.update(results)
+            bar.update(len(results))
     return [SweepResult(settings, *kept[file]) for settings, file in zip(grid, files)]
+
+
+def _check_names(names, keywords):
+    """Raise a ValueError unless these are the settings that a run takes, and needs."""
+    unknown = [name for name in names if name not in keywords]
+    if unknown:
+        raise ValueError(
+            f"over and the further arguments must be among {', '.join(sorted(keywords))}; "
+            f"got {', '.join(sorted(map(str, unknown)))}"
+        )
+    missing = [name for name, needed in keywords.items() if needed and name not in names]
+    if missing:
+        raise ValueError(f"each run needs {', '.join(missing)}: fixed, or in over")
 
 
 def _as_text(settings):
@@ -159,8 +188,8 @@ def _load_or_train(runs, architecture, images, steps, test, together):
 
     The models themselves are not kept: they are large, and bound to the process that made them.
     """
-    results = {path: _load(path) for _, path in runs}
-    missing = [(settings, path) for settings, path in runs if results[path] is None]
+    results = {path: _load(path) for path in runs}
+    missing = [(settings, path) for path, settings in runs.items() if results[path] is None]
     if missing and together:
         seeds = [settings["seed"] for settings, _ in missing]
         alike = _without_seed(missing[0][0])
@@ -172,7 +201,7 @@ def _load_or_train(runs, architecture, images, steps, test, together):
     for (_, path), (vae, record) in zip(missing, trained, strict=True):
         results[path] = summary(vae, images.test[:test]), record
         _save(path, results[path])
-    return list(results.values())
+    return results
 
 
 def _without_seed(settings):
