@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vae_utils.checks import (
+    as_array,
     check_at_least,
     check_codes,
     check_flag,
@@ -104,3 +105,12 @@ def test_whole_numbers_come_back_as_python_s():
     assert type(check_whole(np.int64(5), 1, "side", high=5)) is int
     with pytest.raises(ValueError, match="side must be a whole number of at least 1; got 0"):
         check_whole(0, 1, "side")
+
+
+def test_an_array_that_numpy_cannot_read_is_refused_with_the_reason():
+    class Elsewhere:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("it requires a gradient")
+
+    with pytest.raises(ValueError, match="codes, a Elsewhere, .*it requires a gradient"):
+        as_array(Elsewhere(), "codes")

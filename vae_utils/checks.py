@@ -91,8 +91,10 @@ def as_array(values: Any, name: str) -> np.ndarray:
     """Return `values` as an array, or raise a ValueError if they have no common shape."""
     try:
         return np.asarray(values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError) as error:
         kind = type(values).__name__
+        if hasattr(values, "__array__"):  # such as a tensor on a device that NumPy can't read
+            raise ValueError(f"{name}, a {kind}, can't be read by NumPy ({error})") from None
         raise ValueError(
             f"{name} must be one array, so all of its rows need the same shape; got a {kind}"
         ) from None

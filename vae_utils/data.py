@@ -372,7 +372,7 @@ def _own(array, labels):
     if array.dtype == np.uint8:
         # Black and white as 0 and 1 would become 1/255, and look all black.
         if array.size and array.max() == 1:
-            raise ValueError(f"your uint8 images must go up to 255; these end at 1. {FLOATS_HINT}")
+            raise ValueError(f"your uint8 images go from 0 to 1, not from 0 to 255. {FLOATS_HINT}")
         array = array / np.float32(255)
     array = check_images(array, name="the array of images")
     if len(array) < 2:

@@ -19,11 +19,11 @@ class Recorder(keras.callbacks.Callback):
     looks of the latest `fit`, even an interrupted one, and none at a model that diverged:
 
     - `step` and `kl_weight`;
-    - `kl_per_unit` (moments, latent_size), nats, averaged over the images;
+    - `kl_per_unit` (looks, latent_size), nats, averaged over the images;
     - `mse`, per pixel, of the reconstructions from one posterior sample per image;
     - `mean_low`, `mean_high`, `std_low`, `std_high`: lowest and highest posterior mean and
       standard deviation over all images and latent units;
-    - `reconstructions` and `samples` (moments, pictures, h, w, c): of the
+    - `reconstructions` and `samples` (looks, pictures, h, w, c): of the
       first images, and of the same few codes from the prior each time.
 
     Args:

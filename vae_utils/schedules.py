@@ -35,7 +35,7 @@ class Schedule(Settings):
     other schedules.
 
     Raises:
-        ValueError: if a field that is annotated as a number is none, negative or not finite.
+        ValueError: if a field that is annotated as a number isn't one, is negative or not finite.
 
     Example:
         >>> import dataclasses
