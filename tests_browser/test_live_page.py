@@ -450,6 +450,16 @@ def test_a_copy_of_the_table_is_confirmed_beside_its_button_politely(open_live, 
     expect(said).to_have_text("")
 
 
+def with_a_run(open_live):
+    """A page whose table has one run, and is open."""
+    live = open_live()
+    live.fast()
+    live.find("[data-preset=shallow]").click()
+    live.wait("done")
+    live.find(".live-runs").evaluate("details => details.open = true")
+    return live
+
+
 def test_a_run_in_the_table_gives_its_settings_back(open_live):
     live = open_live()
     live.fast()
@@ -548,11 +558,7 @@ def test_by_mouse_the_focus_is_handed_on_out_of_sight(open_live):
 
 
 def test_a_run_in_the_table_hands_the_focus_on_or_keeps_it(open_live):
-    live = open_live()
-    live.fast()
-    live.find("[data-preset=shallow]").click()
-    live.wait("done")
-    live.find(".live-runs").evaluate("details => details.open = true")
+    live = with_a_run(open_live)
     link = live.find(".live-runs a").first
     link.focus()
     live.page.keyboard.press("Enter")  # trains the run again
@@ -565,11 +571,7 @@ def test_a_run_in_the_table_hands_the_focus_on_or_keeps_it(open_live):
 
 
 def test_a_run_that_is_no_link_any_more_leaves_the_focus_to_the_table(open_live):
-    live = open_live()
-    live.fast()
-    live.find("[data-preset=shallow]").click()
-    live.wait("done")
-    live.find(".live-runs").evaluate("details => details.open = true")
+    live = with_a_run(open_live)
     live.find("[name=weight]").fill("0.5")
     live.find(".live-runs a").focus()
     live.wait("done")
