@@ -30,17 +30,28 @@ def test_a_row_has_the_narrowest_margin_of_its_claim():
     assert ledger.margin_text(ledger.rows(RUNS)[0]) == "40.0% (2 and 1; digits, seed 1)"
 
 
-def test_the_table_counts_what_failed():
-    table = ledger.summary({"01_one": RUNS, "02_two": {}})
-    assert "| {doc}`/notebooks/01_one` | 3 | 0 + 2 | 1 | -100.0% |" in table
-    assert "| {doc}`/notebooks/02_two` | – | none since its code changed |" in table
+@pytest.fixture
+def chapters(tmp_path, monkeypatch):
+    """A chapter, and its second part, whose heading has its number."""
+    (tmp_path / "notebooks").mkdir()
+    for name, heading in (("01_one", "# One"), ("01b_two", "# 1b. Two")):
+        cells = [nbformat.v4.new_markdown_cell(heading)]
+        path = tmp_path / "notebooks" / f"{name}.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    monkeypatch.setattr(ledger, "ROOT", tmp_path)
+
+
+def test_the_table_counts_what_failed(chapters):
+    table = ledger.summary({"01_one": RUNS, "01b_two": {}})
+    assert "| {doc}`1. One </notebooks/01_one>` | 3 | 0 + 2 | 1 | -100.0% |" in table
+    assert "| {doc}`1b. Two </notebooks/01b_two>` | – | none since its code changed |" in table
     assert "| 3 | 2 runs | 1 of 6 |" in table
 
 
-def test_a_notebook_that_breaks_is_never_said_to_hold():
+def test_a_notebook_that_breaks_is_never_said_to_hold(chapters):
     broken = {"claims": {"2 > 1": True}, "error": "ZeroDivisionError: division by zero"}
     table = ledger.summary({"01_one": {"digits 0": broken}})
-    assert "| {doc}`/notebooks/01_one` | 1 | 0 + 1 | 1 | – |" in table
+    assert "| {doc}`1. One </notebooks/01_one>` | 1 | 0 + 1 | 1 | – |" in table
 
 
 @pytest.mark.parametrize(

@@ -126,14 +126,15 @@ def summary(chapters):
         "|---|---|---|---|---|",
     ]
     for name, runs in chapters.items():
+        link = f"{{doc}}`{title(name)} </notebooks/{name}>`"
         found = rows(runs)
         failed = sum(row.runs - row.held for row in found) + len(stopped(runs))
         near = min((row.margin[0] for row in found if row.margin), default=None)
         lines.append(
-            f"| {{doc}}`/notebooks/{name}` | {len(found)} | {in_numbers(runs)} | {failed} "
+            f"| {link} | {len(found)} | {in_numbers(runs)} | {failed} "
             f"| {'–' if near is None else f'{near:.1%}'} |"
             if runs
-            else f"| {{doc}}`/notebooks/{name}` | – | none since its code changed | – | – |"
+            else f"| {link} | – | none since its code changed | – | – |"
         )
     every = [row for runs in chapters.values() for row in rows(runs)]
     total, failed = sum(row.runs for row in every), sum(row.runs - row.held for row in every)
