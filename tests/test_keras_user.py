@@ -203,8 +203,9 @@ def test_a_dataset_is_not_shuffled_and_whoever_asks_for_it_is_told_as_by_keras(m
             warnings.simplefilter("always", UserWarning)
             model.fit(dataset, verbose=0, shuffle=True)
         told.append([str(one.message) for one in caught if "shuffle=True" in str(one.message)])
-    # Keras before 3.12 says nothing.
     assert told[0] == told[1]
+    # In the oldest version that is supported, Keras itself says nothing.
+    assert told[1] or keras.__version__.startswith("3.10.")
 
 
 def test_more_than_one_array_is_refused(make_vae, bars):
