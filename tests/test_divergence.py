@@ -10,6 +10,7 @@ import pytest
 from conftest import TINY, bright_bars
 
 from vae_utils import (
+    BackupAndRestore,
     Bernoulli,
     Gaussian,
     Images,
@@ -143,6 +144,24 @@ def test_the_callback_in_a_fit_with_the_others_after_it(make_vae, bars):
     assert len(said) == 1 and len(history.epoch) == 1
     assert recorder.record["step"][-1] == int(vae.step)
     no_nan([*vae.get_weights(), *recorder.record.values()])
+
+
+def test_a_training_that_resumes_goes_back_to_its_backup(make_vae, bars, tmp_path):
+    """The guard comes first, as its docstring advises; the backup is loaded after that."""
+    good, resumed = make_vae(), make_vae()
+    for vae in (good, resumed):
+        vae.compile("adam")
+    good.fit(bars, batch_size=16, verbose=0)
+    (tmp_path / "backup").mkdir()
+    good.save_weights(tmp_path / "backup" / "backup-1.weights.h5")
+    callbacks = [StopOnNaN(bars, every=100), BackupAndRestore(tmp_path / "backup")]
+    callbacks.append(Breaks(after=int(good.step) + 1))
+    _, said = heard(
+        lambda: resumed.fit(bars, batch_size=16, epochs=2, verbose=0, callbacks=callbacks)
+    )
+    assert f"restored to step {int(good.step)}." in said[0]
+    for one, other in zip(state(resumed), state(good), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_recorder_alone_leaves_out_what_is_not_a_number(make_vae, bars):

@@ -20,6 +20,7 @@ from vae_utils import (
 )
 from vae_utils.compiled import state
 from vae_utils.densities import kl_to_standard_normal
+from vae_utils.programs import settings_of
 
 IMAGES = Images(bright_bars(64), bright_bars(20, seed=1), None, None, "own", "made for tests")
 
@@ -261,3 +262,42 @@ def test_a_minimum_norm_leaves_larger_weights_alone():
     kernel[:, :2] = [[3.0, 4.0], [0.3, 0.4]]
     bounded = decoder.layers[1].kernel.constraint(kernel)
     np.testing.assert_allclose(bounded[:, :2], [[3.0, 4.0], [0.6, 0.8]], rtol=1e-5)
+
+
+def test_a_minimum_norm_is_one_for_layers_that_read_the_code():
+    wide = dataclasses.replace(TINY, latent_size=16, mlp_decoder_units=(16,))
+    decoder = remedies.with_minimum_norm(mlp_decoder(wide), 1.0)
+    dense = [layer for layer in decoder.layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.kernel.constraint is not None for layer in dense] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        keras.Sequential([keras.layers.Dense(4, activation="relu")]),
+        keras.Sequential([keras.Input((2,)), keras.layers.ReLU(), keras.layers.Dense(4)]),
+        keras.Sequential([keras.Input((2,)), keras.layers.ReLU(), keras.layers.Activation("relu")]),
+    ],
+    ids=["not built", "a ReLU apart", "no weights"],
+)
+def test_a_network_that_they_cannot_change_is_refused(network):
+    with pytest.raises(ValueError, match="must be built"):
+        remedies.with_he_start(network)
+    with pytest.raises(ValueError, match="must be built"):
+        remedies.with_minimum_norm(network, 1.0)
+
+
+def test_a_changed_schedule_of_a_class_is_another_program():
+    class Scheduled(remedies.TwoOptimizers):
+        decoder_rate = keras.optimizers.schedules.CosineDecay(1e-3, 100)
+
+    before = settings_of(Scheduled)
+    assert settings_of(Scheduled) == before
+    Scheduled.decoder_rate = keras.optimizers.schedules.CosineDecay(1e-5, 100)
+    assert settings_of(Scheduled) != before
+
+
+def test_two_optimizers_refuse_a_scaled_loss():
+    vae = remedies.TwoOptimizers(mlp_encoder(TINY), mlp_decoder(TINY))
+    with pytest.raises(ValueError, match="mixed_bfloat16"):
+        vae.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()))

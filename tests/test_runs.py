@@ -176,7 +176,7 @@ def test_a_run_leaves_the_random_numbers_of_its_caller_alone(plain):
     assert random.random() == expected
 
 
-@pytest.mark.parametrize("seed", [None, 1.5, "3"])
+@pytest.mark.parametrize("seed", [None, 1.5, "3", -1, 2**32])
 def test_a_seed_is_a_whole_number(seed):
     with pytest.raises(ValueError, match="whole number"):
         run(seed=seed)

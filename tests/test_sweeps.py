@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from conftest import TINY, Trap, bright_bars
 
-from vae_utils import Gaussian, Images, sweep, sweeps, train, train_seeds
+from vae_utils import (
+    Gaussian,
+    Images,
+    mlp_decoder,
+    mlp_encoder,
+    remedies,
+    sweep,
+    sweeps,
+    train,
+    train_seeds,
+)
 from vae_utils.schedules import Constant, Linear
 
 BARS = Images(bright_bars(64), bright_bars(64, seed=1), None, None, "bars", "of this test")
@@ -130,6 +140,36 @@ def test_a_keras_schedule_is_known_by_its_numbers(tmp_path, monkeypatch):
     tiny_sweep(tmp_path, **one_run, learning_rate=rate(1e-3))
     with pytest.raises(TypeError):
         tiny_sweep(tmp_path, **one_run, learning_rate=rate(2e-3))
+
+
+def test_a_model_is_known_by_its_attributes(tmp_path, monkeypatch):
+    one_run = {"over": {"seed": [0]}, "kl_weight": 1.0, "folder": tmp_path, **FIXED}
+    networks = (remedies.FreeBits, mlp_encoder, mlp_decoder)
+    sweep(networks, BARS, 10, jobs=1, **one_run)
+    monkeypatch.setattr(remedies.FreeBits, "free", 3.0)
+    with pytest.raises(ValueError, match="attributes of FreeBits were changed"):
+        sweep(networks, BARS, 10, jobs=2, **one_run)
+    changed = sweep(networks, BARS, 10, jobs=1, **one_run)
+    assert len(list(tmp_path.glob("*.run"))) == 2
+    alone = train(networks, BARS, 10, kl_weight=1.0, seed=0, **FIXED)
+    np.testing.assert_array_equal(changed[0].record["mse"], alone.record["mse"])
+
+
+def test_a_sweep_computes_at_the_callers_precision_in_all_processes(tmp_path):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        one, two = (
+            tiny_sweep(tmp_path / str(jobs), jobs=jobs, over={"seed": [0, 1]}, kl_weight=1.0)
+            for jobs in (1, 2)
+        )
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert_same(one, two)
+    assert (
+        one[0].summary
+        != tiny_sweep(tmp_path / "1", kl_weight=1.0, over={"seed": [0, 1]})[0].summary
+    )
 
 
 def test_seeds_together_are_the_same_runs_and_continue(tmp_path, monkeypatch):

@@ -129,6 +129,17 @@ def test_a_model_can_be_trained_on_and_saved(tmp_path):
     assert int(vae.step) == STEPS + 4
 
 
+def test_a_scaled_loss_is_refused():
+    _, settings = settings_of("mlp")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        with pytest.raises(ValueError, match="mixed_bfloat16"):
+            train_seeds("mlp", IMAGES, STEPS, seeds=SEEDS, verbose=False, **settings)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

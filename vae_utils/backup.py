@@ -44,12 +44,12 @@ class BackupAndRestore(keras.callbacks.Callback):
         if not isinstance(backup_dir, (str, Path)):
             raise ValueError(f"backup_dir must be a path; got {backup_dir!r}")
         self.backup_dir = Path(backup_dir)
-        self._unfinished = self.backup_dir / "unfinished.weights.h5"
+        self._unfinished = self.backup_dir / "backup-unfinished.weights.h5"
 
     def _backups(self):
         """Return the whole backups: number of epochs -> file. After a kill there may be two."""
         files = self.backup_dir.glob("*.weights.h5")
-        named = {path: re.fullmatch(r"epoch-(\d+)\.weights\.h5", path.name) for path in files}
+        named = {path: re.fullmatch(r"backup-(\d+)\.weights\.h5", path.name) for path in files}
         return {int(name[1]): path for path, name in named.items() if name}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -62,7 +62,7 @@ class BackupAndRestore(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         self.model.save_weights(self._unfinished, overwrite=True)
-        newest = self.backup_dir / f"epoch-{epoch + 1}.weights.h5"
+        newest = self.backup_dir / f"backup-{epoch + 1}.weights.h5"
         self._unfinished.replace(newest)
         for path in set(self._backups().values()) - {newest}:
             path.unlink()

@@ -298,6 +298,11 @@ def check_flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
+def check_seed(value: Any, name: str = "seed") -> int:
+    """Return `value` as an int, or raise a ValueError unless it is a seed as Keras takes it."""
+    return check_whole(value, 0, name, high=2**32 - 1)
+
+
 def check_whole(value: Any, low: int, name: str, high: int | None = None) -> int:
     """Return `value` as an int, or raise a ValueError unless it is whole and in its range.
 

@@ -117,5 +117,5 @@ class ContextVAE(VAE):
         """Draw an image of 0 and 1 for each code, with the same random numbers each time."""
         codes = check_codes(codes, self.latent_size)
         shape = (len(codes), *self.image_shape)
-        # A pair as seed: no single seed below 2³², such as `generate` takes, gives these bits.
+        # A pair as seed: no single seed, such as `generate` takes, gives these bits.
         return self.draw(codes, np.random.default_rng([0, 1]).uniform(size=shape))

@@ -21,7 +21,7 @@ from vae_utils.checks import (
     as_array,
     check_images,
     check_labels,
-    check_whole,
+    check_seed,
     refuse_split,
 )
 
@@ -431,7 +431,7 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
         Images of 0 and 1 of the same shape, float32.
 
     Raises:
-        ValueError: on bad images, or a seed that is not a whole number of at least 0.
+        ValueError: on bad images, or a seed that is not a whole number from 0 to 2³² − 1.
 
     Example:
         >>> drawn = binarised(np.full((100, 28, 28, 1), 0.25))
@@ -439,5 +439,5 @@ def binarised(images: np.ndarray, seed: int = 0) -> np.ndarray:
         (array([0., 1.], dtype=float32), 0.25)
     """
     images = check_images(images)
-    check_whole(seed, 0, "seed")
+    check_seed(seed)
     return (np.random.default_rng(seed).uniform(size=images.shape) < images).astype("float32")

@@ -14,6 +14,7 @@ from vae_utils.checks import (
     check_images,
     check_labels,
     check_positive,
+    check_seed,
     check_whole,
 )
 from vae_utils.densities import kl_to_standard_normal, normal_log_density
@@ -26,7 +27,7 @@ ACTIVE_VARIANCE = 0.01
 def _encoded(vae, images, seed=0):
     """Return posterior means and standard deviations, after a look at the arguments."""
     check_vae(vae)
-    check_whole(seed, 0, "seed")
+    check_seed(seed)
     return vae.encode(images)
 
 
@@ -105,7 +106,7 @@ def elbo(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
 
     Raises:
         ValueError: if `images` are not (n, h, w, c) in [0, 1], or on a seed that is not a whole
-            number of at least 0.
+            number from 0 to 2³² − 1.
 
     Example:
         >>> from vae_utils import Bernoulli, mlp_decoder, mlp_encoder
@@ -132,7 +133,7 @@ def mse(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
 
     Raises:
         ValueError: if `images` are not (n, h, w, c) in [0, 1], or on a seed that is not a whole
-            number of at least 0.
+            number from 0 to 2³² − 1.
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
@@ -173,7 +174,7 @@ def mutual_information(vae: VAE, images: np.ndarray, seed: int = 0) -> float:
 
     Raises:
         ValueError: if `images` are not (n, h, w, c) in [0, 1], or on a seed that is not a whole
-            number of at least 0.
+            number from 0 to 2³² − 1.
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
@@ -273,7 +274,7 @@ def summary(vae: VAE, images: np.ndarray, seed: int = 0) -> dict[str, float]:
 
     Raises:
         ValueError: if `images` are not (n, h, w, c) in [0, 1], or on a seed that is not a whole
-            number of at least 0.
+            number from 0 to 2³² − 1.
 
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder

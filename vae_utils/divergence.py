@@ -53,8 +53,13 @@ class StopOnNaN(keras.callbacks.Callback):
         self.every = check_whole(every, 1, "every")
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self._kept = [self._copy()]
+        self._kept: list[list[tf.Tensor]] = []
         self._went_back = False
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        # Not before: a later callback may have loaded other weights at the start of training.
+        if not self._kept:
+            self._kept = [self._copy()]
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         # Keras' mean over the epoch so far: NaN from the first NaN on.

@@ -127,6 +127,8 @@ def optimum(
     check_positive(variance, "variance")
     check_positive(kl_weight, "kl_weight")
     values, vectors = np.linalg.eigh(matrix)
+    if values[0] < -1e-6 * np.abs(matrix).max():
+        raise ValueError("a covariance must not have negative eigenvalues")
     # Below 0 only by rounding.
     values, vectors = values[::-1].clip(0), vectors[:, ::-1]
     threshold = check_positive(kl_weight * variance, "kl_weight · variance")
@@ -158,12 +160,10 @@ def _checked_covariance(covariance):
     matrix = as_numbers(covariance, "a covariance", "float64")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"a covariance must be a square matrix; got shape {matrix.shape}")
-    if not np.allclose(matrix, matrix.T, atol=1e-6):
+    if not np.allclose(matrix, matrix.T, atol=1e-6 * np.abs(matrix).max()):
         raise ValueError("a covariance must be symmetric, and this one is not")
     if np.abs(matrix).max() > LARGEST_FLOAT:
         raise ValueError("a covariance must fit into float32, whose largest number is 3.4e38")
-    if np.linalg.eigvalsh(matrix)[0] < -1e-6 * np.abs(matrix).max():
-        raise ValueError("a covariance must not have negative eigenvalues")
     return matrix
 
 
@@ -180,7 +180,7 @@ def best_variance(eigenvalues: np.ndarray, latent_size: int) -> float:
         latent_size: number of latent units, from 1 to pixels − 1.
 
     Raises:
-        ValueError: on another latent size, or if the largest is not first.
+        ValueError: on another latent size, if the largest is not first, or on a negative one.
 
     Example:
         >>> best_variance(np.array([5.0, 2.0, 1.0]), latent_size=1)
@@ -196,6 +196,8 @@ def best_variance(eigenvalues: np.ndarray, latent_size: int) -> float:
         raise ValueError("eigenvalues must come largest first")
     if np.abs(values).max() > LARGEST_FLOAT:
         raise ValueError("eigenvalues must fit into float32, whose largest number is 3.4e38")
+    if values[-1] < -1e-6 * values[0]:
+        raise ValueError(f"the eigenvalues of a covariance are not negative; got {values[-1]:g}")
     return float(np.mean(values[latent_size:]))
 
 

@@ -10,7 +10,14 @@ import tensorflow as tf
 from keras import ops
 
 from vae_utils import schedules
-from vae_utils.checks import check_codes, check_images, check_networks, check_whole, if_class
+from vae_utils.checks import (
+    check_codes,
+    check_images,
+    check_networks,
+    check_seed,
+    check_whole,
+    if_class,
+)
 from vae_utils.compiled import CompiledModel
 from vae_utils.densities import Array, kl_to_standard_normal
 from vae_utils.inputs import images_of
@@ -114,7 +121,7 @@ class VAE(CompiledModel):
         self.decoder = decoder
         self.likelihood = Gaussian() if likelihood is None else likelihood
         check_likelihood(self.likelihood)
-        self.seed = None if seed is None else check_whole(seed, 0, "seed")
+        self.seed = None if seed is None else check_seed(seed)
         # The objective is computed in float32 or better, whatever the precision of the layers.
         self.precision = "float64" if self.variable_dtype == "float64" else "float32"
         self.sampling = Sampling(self.seed, dtype=self.precision)
@@ -264,9 +271,10 @@ class VAE(CompiledModel):
         """Draw `count` codes from the prior N(0, I), and return their pixel means (n, h, w, c).
 
         Raises:
-            ValueError: if `count` is not a whole number of at least 1, or `seed` of at least 0.
+            ValueError: if `count` is not a whole number of at least 1, or `seed` one from 0 to
+                2³² − 1.
         """
-        count, seed = check_whole(count, 1, "count"), check_whole(seed, 0, "seed")
+        count, seed = check_whole(count, 1, "count"), check_seed(seed)
         codes = np.random.default_rng(seed).standard_normal((count, self.latent_size))
         return self.decode(codes)
 

@@ -88,6 +88,23 @@ def name_of(architecture: str | Architecture) -> str:
     return architecture if isinstance(architecture, str) else architecture[0].__name__
 
 
+def parts_of(architecture: str | Architecture) -> Architecture:
+    """Return class and functions of an architecture, or raise a ValueError if it is none."""
+    if isinstance(architecture, str) and architecture in ARCHITECTURES:
+        return ARCHITECTURES[architecture]
+    if (
+        isinstance(architecture, tuple)
+        and len(architecture) == 3
+        and isinstance(architecture[0], type)
+        and all(map(callable, architecture))
+    ):
+        return architecture
+    raise ValueError(
+        f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a VAE class and "
+        f"two functions of Params that build encoder and decoder; got {architecture!r}"
+    )
+
+
 def recipe_from(
     architecture: str | Architecture,
     images: Images,
@@ -103,18 +120,7 @@ def recipe_from(
         ValueError: on an unknown architecture, on a bad weight or rate, or on images of another
             shape than `params.image_shape`.
     """
-    if isinstance(architecture, str) and architecture in ARCHITECTURES:
-        architecture = ARCHITECTURES[architecture]
-    elif not (
-        isinstance(architecture, tuple)
-        and len(architecture) == 3
-        and isinstance(architecture[0], type)
-        and all(map(callable, architecture))
-    ):
-        raise ValueError(
-            f"architecture must be one of {tuple(ARCHITECTURES)}, or a tuple of a VAE class and "
-            f"two functions of Params that build encoder and decoder; got {architecture!r}"
-        )
+    architecture = parts_of(architecture)
     check_split(images)
     check_params(params)
     check_likelihood(likelihood)
@@ -131,7 +137,7 @@ def recipe_from(
     kl_weight = schedules.get(kl_weight)
     return Recipe(
         architecture,
-        _settings_of(architecture[0]),
+        settings_of(architecture[0]),
         keras.config.dtype_policy().name,
         params,
         likelihood,
@@ -141,9 +147,15 @@ def recipe_from(
     )
 
 
-def _settings_of(model):
-    """Return the numbers and words among a class' attributes, which may be set at any time."""
-    found = inspect.getmembers_static(model, lambda value: isinstance(value, (Number, str)))
+def _is_setting(value):
+    if isinstance(value, tuple):
+        return all(map(_is_setting, value))
+    return isinstance(value, (Number, str, keras.optimizers.schedules.LearningRateSchedule))
+
+
+def settings_of(model: type) -> tuple[tuple[str, Any], ...]:
+    """Return the settings among a class' attributes, which may be set at any time."""
+    found = inspect.getmembers_static(model, _is_setting)
     return tuple((name, value) for name, value in found if not name.startswith("_"))
 
 

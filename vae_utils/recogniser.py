@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from vae_utils.checks import check_images, check_whole
+from vae_utils.checks import check_images, check_seed
 from vae_utils.data import Images, check_split
 
 LEARN_FROM = 10_000
@@ -29,7 +29,7 @@ def train_picture_distance(images: Images, seed: int = 0) -> Callable[[np.ndarra
         ValueError: if the images have no labels; the function, on bad pictures, or fewer than 2.
     """
     check_split(images)
-    check_whole(seed, 0, "seed")
+    check_seed(seed)
     classifier = _classifier(images, seed)
     shape = images.train.shape[1:]
 

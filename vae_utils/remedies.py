@@ -268,6 +268,8 @@ class TwoOptimizers(DecoderWaits):
 
     def build_optimizers(self, variables):
         super().build_optimizers(variables)
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            raise ValueError("two optimizers can't share a scaled loss: use mixed_bfloat16")
         settings = self.optimizer.get_config()
         if self.decoder_rate is not None:
             settings["learning_rate"] = self.decoder_rate
@@ -319,7 +321,8 @@ def with_he_start(network: keras.Model) -> keras.Model:
         The network that was given, changed in place.
 
     Raises:
-        ValueError: if `network` is not a Keras model.
+        ValueError: if `network` is not a Keras model with a layer whose own activation is
+            "relu", or its weights are not made yet.
 
     Example:
         >>> from vae_utils import mlp_decoder
@@ -328,10 +331,19 @@ def with_he_start(network: keras.Model) -> keras.Model:
         0.045
     """
     check_network(network, "network")
-    for layer in network.layers:
-        if getattr(layer, "activation", None) is keras.activations.relu:
-            layer.kernel_initializer = keras.initializers.HeUniform()
-            layer.kernel.assign(layer.kernel_initializer(layer.kernel.shape))
+    chosen = [
+        layer
+        for layer in network.layers
+        if getattr(layer, "activation", None) is keras.activations.relu
+        and getattr(layer, "kernel", None) is not None
+    ]
+    if not chosen:
+        raise ValueError(
+            'network must be built, and have a layer with weights and activation="relu"'
+        )
+    for layer in chosen:
+        layer.kernel_initializer = keras.initializers.HeUniform()
+        layer.kernel.assign(layer.kernel_initializer(layer.kernel.shape))
     return network
 
 
@@ -345,7 +357,8 @@ def with_minimum_norm(decoder: keras.Model, lowest: float) -> keras.Model:
         The decoder that was given, changed in place.
 
     Raises:
-        ValueError: if `decoder` is not a Keras model, or `lowest` is negative.
+        ValueError: if `decoder` is not a Keras model with a Dense layer right after the code,
+            or `lowest` is negative.
 
     Example:
         >>> from vae_utils import mlp_decoder
@@ -355,9 +368,15 @@ def with_minimum_norm(decoder: keras.Model, lowest: float) -> keras.Model:
     """
     check_network(decoder, "decoder")
     check_at_least(lowest, 0, "lowest")
-    latent_size = keras.tree.flatten(decoder.inputs)[0].shape[-1]
-    for layer in decoder.layers:
-        if isinstance(layer, layers.Dense) and layer.kernel.shape[0] == latent_size:
-            bound = keras.constraints.MinMaxNorm(lowest, np.inf, axis=1)  # of each unit's row
-            layer.kernel_constraint = layer.kernel.constraint = bound
+    inputs = getattr(decoder, "inputs", None)  # none before it is built
+    readers = [
+        layer
+        for layer in decoder.layers
+        if inputs and isinstance(layer, layers.Dense) and layer.input is inputs[0]
+    ]
+    if not readers:
+        raise ValueError("decoder must be built, and have a Dense layer right after the code")
+    for layer in readers:
+        bound = keras.constraints.MinMaxNorm(lowest, np.inf, axis=1)  # of each unit's row
+        layer.kernel_constraint = layer.kernel.constraint = bound
     return decoder

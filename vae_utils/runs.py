@@ -8,7 +8,7 @@ import numpy as np
 
 from vae_utils import schedules
 from vae_utils.batches import batches
-from vae_utils.checks import check_whole
+from vae_utils.checks import check_seed, check_whole
 from vae_utils.data import Images
 from vae_utils.divergence import ENOUGH_IMAGES, StopOnNaN
 from vae_utils.likelihoods import Likelihood
@@ -103,7 +103,7 @@ def train(
     check_whole(steps, 1, "steps")
     check_whole(every, 1, "every")
     check_whole(watch, 0, "watch")
-    seed = check_whole(seed, 0, "seed")
+    seed = check_seed(seed)
     if steps % every:
         raise ValueError(f"every ({every}) must divide steps ({steps})")
     recipe = recipe_from(

@@ -11,6 +11,7 @@ from numbers import Integral
 from pathlib import Path
 
 import joblib
+import keras
 import numpy as np
 from sklearn.model_selection import ParameterGrid
 from tqdm import tqdm
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from vae_utils.checks import check_flag, check_whole
 from vae_utils.data import Images, check_split
 from vae_utils.diagnostics import summary
+from vae_utils.programs import parts_of, settings_of
 from vae_utils.runs import train
 from vae_utils.together import train_seeds
 
@@ -70,7 +72,7 @@ def sweep(
     Each run is written to the folder as soon as it finishes. Repeat the call, even after it
     was killed, and it continues where it stopped (with `callbacks` left out or `[]`). Delete the
     folder after a change to the package or to networks of your own: a run is known by its
-    arguments only, and functions by their names.
+    arguments, the model's class attributes and Keras' dtype policy, and functions by their names.
 
     The runs are joblib's tasks: processes on this machine, or whatever
     `joblib.parallel_config` says, such as a Dask cluster. Both give the same bits as
@@ -95,7 +97,8 @@ def sweep(
     Raises:
         ValueError: before any training, on an empty grid, on a setting that is both fixed and
             swept over, that is missing or that nothing takes, and on `together` without a swept
-            seed; and as `train` does.
+            seed; from a worker, if the model's class attributes differ there, because it imports
+            the class anew; and as `train` does.
 
     Example:
         >>> import tempfile
@@ -138,17 +141,21 @@ def sweep(
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     pixels = joblib.hash((images.train, images.test))
+    policy = keras.config.dtype_policy().name
+    attributes = _as_text(dict(settings_of(parts_of(architecture)[0])))
     tasks: dict = {}  # what is trained at once -> file of each run -> its settings
     files = []
     for combination in grid:
         settings = {**fixed, **combination}
-        known_by = [architecture, pixels, steps, test, _as_text(settings)]
+        known_by = [architecture, pixels, steps, test, policy, attributes, _as_text(settings)]
         key = joblib.hash((*known_by, "together") if together else tuple(known_by))
         task = _as_text(_without_seed(settings) if together else settings)
         files.append(folder / f"{key}.run")
         tasks.setdefault(task, {})[files[-1]] = settings
     finished = joblib.Parallel(n_jobs=jobs, return_as="generator")(
-        joblib.delayed(_load_or_train)(runs, architecture, images, steps, test, together)
+        joblib.delayed(_in_a_worker)(
+            policy, attributes, runs, architecture, images, steps, test, together
+        )
         for runs in tasks.values()
     )
     kept: dict = {}
@@ -181,6 +188,18 @@ def _as_text(settings):
             value = (type(value).__name__, value.get_config())
         described[name] = value
     return repr(described)
+
+
+def _in_a_worker(policy, attributes, runs, architecture, *arguments):
+    """Train what is missing, if this process is set up as the caller's."""
+    keras.config.set_dtype_policy(policy)
+    model = parts_of(architecture)[0]
+    if _as_text(dict(settings_of(model))) != attributes:
+        raise ValueError(
+            f"the attributes of {model.__name__} were changed, which other processes don't see: "
+            "set them in a subclass, in a module, or use jobs=1"
+        )
+    return _load_or_train(runs, architecture, *arguments)
 
 
 def _load_or_train(runs, architecture, images, steps, test, together):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from vae_utils import schedules
 from vae_utils.batches import batches
-from vae_utils.checks import check_flag, check_whole
+from vae_utils.checks import check_flag, check_seed, check_whole
 from vae_utils.compiled import state
 from vae_utils.data import Images
 from vae_utils.divergence import ENOUGH_IMAGES, copied, gives_numbers, warn_of_divergence
@@ -64,6 +64,11 @@ class Stack:
         known = {id(variable) for variable in trained}
         self.trained = [(v, self._stacked(v)) for v in trained]
         self.others = [(v, self._stacked(v)) for v in self.model.variables if id(v) not in known]
+        if isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer):
+            raise ValueError(
+                "seeds can't be trained together under mixed_float16: each would need "
+                "its own scale of the loss. Use mixed_bfloat16"
+            )
         # Made for the stacked variables, in place of what was made for those of one model.
         self.model.optimizer = keras.optimizers.Adam(recipe.learning_rate)
         self.model.build_optimizers([stacked for _, stacked in self.trained])
@@ -198,7 +203,7 @@ def train_seeds(
     check_flag(verbose, "verbose")
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise ValueError(f"seeds must be a list of whole numbers; got {seeds!r}")
-    seeds = [check_whole(seed, 0, "each of seeds") for seed in seeds]
+    seeds = [check_seed(seed, "each of seeds") for seed in seeds]
     if not seeds:
         raise ValueError("seeds must hold at least one whole number; got none")
     recipe = recipe_from(architecture, images, likelihood, kl_weight, params, learning_rate, 1)
