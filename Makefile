@@ -128,7 +128,7 @@ test-browser: $(TESTED)
 lab: $(READY)
 	$(BIN)/jupyter-lab --ServerApp.ip=127.0.0.1 --KernelManager.transport_encryption=auto --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/01_theory.ipynb $(LAB)
 
-# PARTS="steps quality growth book literature": some of the measurements, in place of all.
+# PARTS="steps quality growth seeds live book literature": some of the measurements, in place of all.
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(PARTS)
 
@@ -138,11 +138,12 @@ SEEDS := 10
 claims: $(READY)
 	$(BIN)/python -m tools.claims $(SEEDS) $(NOTEBOOKS)
 
-# By the number of the week; what is in the record would not run again.
+# By the number of the week. Of this chapter the record is emptied, or nothing would run.
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
+OF_THE_WEEK = $(word $(shell expr $$(date +%s) / 604800 % $(words $(CHAPTERS)) + 1),$(CHAPTERS))
 claims-of-the-week: $(READY)
-	rm -f benchmarks/claims.json
-	$(MAKE) claims NOTEBOOKS="$(word $(shell expr $$(date +%s) / 604800 % $(words $(CHAPTERS)) + 1),$(CHAPTERS))"
+	$(BIN)/python -c "from tools.claims import forget; forget('$(OF_THE_WEEK)')"
+	$(MAKE) claims NOTEBOOKS="$(OF_THE_WEEK)"
 
 # Of what `make book` built.
 pictures: $(TESTED)

@@ -11,6 +11,8 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
+from benchmarks.rounds import replace_text
+
 PAGES = {
     "results.md": ("steps", "quality", "growth", "seeds", "live", "book"),
     "literature.md": ("literature",),
@@ -55,7 +57,7 @@ def main(parts):
         print(f"-- {part}", flush=True)
         measured = import_module(f"benchmarks.{part}").measure()
         results[part] = {"surroundings": surroundings(), "result": measured}
-        stored.write_text(json.dumps(results, indent=1) + "\n")
+        replace_text(stored, json.dumps(results, indent=1) + "\n")
         for name, shown in PAGES.items():
             (FOLDER / name).write_text(page(results, shown))
 

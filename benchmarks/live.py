@@ -12,8 +12,9 @@ import psutil
 from playwright.sync_api import sync_playwright
 from tqdm import tqdm
 
+from benchmarks.rounds import spread
 from tools import live_scripts
-from tools.browser import FLAGS, served
+from tools.browser import FLAGS, chromium, served
 from tools.fetch_scripts import fetch, unpack
 
 TITLE = "In the reader's browser"
@@ -23,15 +24,27 @@ NET = {
 }
 ROUNDS = 10
 PEERS = Path(__file__).parent / "peers/live"
-# Package -> which of its files go where.
-PACKAGES = {
-    "@tensorflow/tfjs@4.22.0": [("package/dist/tf.min.js", "")],
-    "@tensorflow/tfjs-backend-wasm@4.22.0": [
-        ("package/dist/tf-backend-wasm.min.js", ""),
-        ("package/dist/*.wasm", "tfjs-wasm"),
-    ],
-    "@jax-js/jax@0.1.25": [("package/dist/*.js", "jaxjs")],
-}
+# Each package, its SHA-256, and which of its files go where.
+PACKAGES = (
+    (
+        "@tensorflow/tfjs@4.22.0",
+        "56505c191e24116787477b3bb5bb1cc0cf1c2bdce8112b9c402a8a2d31cf2f00",
+        [("package/dist/tf.min.js", "")],
+    ),
+    (
+        "@tensorflow/tfjs-backend-wasm@4.22.0",
+        "5cd6f5e18657c12fb94f4ec3dcef485c8c1a9ca39f3ef1d261c1cb13c1a231c3",
+        [
+            ("package/dist/tf-backend-wasm.min.js", ""),
+            ("package/dist/*.wasm", "tfjs-wasm"),
+        ],
+    ),
+    (
+        "@jax-js/jax@0.1.25",
+        "6bb85e8f37f497fa0eccf0beb25f1c69225db94e555e82e20a848eaac79db30e",
+        [("package/dist/*.js", "jaxjs")],
+    ),
+)
 # Contestant -> (scripts, argument of `prepare`, steps per turn).
 CONTESTANTS = {
     "live, SIMD": (("engine.js", "ours.js"), "simd", 200),
@@ -77,10 +90,10 @@ async (kernels) => {
 
 def collect(folder):
     """Put the engine and its peers into a folder, with a page for each contestant."""
-    for number, (package, files) in enumerate(PACKAGES.items()):
+    for number, (package, digest, files) in enumerate(PACKAGES):
         place = folder / f"package-{number}"
         place.mkdir()
-        unpack(fetch(package, place), files, folder)
+        unpack(fetch(package, digest, place), files, folder)
     (folder / "engine.js").write_text(live_scripts.joined(live_scripts.ENGINE))
     tags = "".join(f'<script src="/{name}.js"></script>' for name in ("digits", "page"))
     (folder / "digits.js").write_text(f"const LIVE_DIGITS = {json.dumps(live_scripts.digits())};")
@@ -152,10 +165,9 @@ def measure():
         collect(folder)
         address = stack.enter_context(served(folder))
         playwright = stack.enter_context(sync_playwright())
-        chromium = shutil.which("chromium") or shutil.which("google-chrome")
         pages = {}
         for number, (contestant, (_, argument, steps)) in enumerate(CONTESTANTS.items()):
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
             stack.callback(browser.close)
             page = browser.new_page()
             page.goto(f"{address}/{number}.html", wait_until="load")
@@ -178,7 +190,7 @@ def measure():
         version = f"Chromium {first[0].version}"
         for browser, _, _ in pages.values():
             browser.close()
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         stack.callback(browser.close)
         experiment = whole_page(browser, address)
     ours = np.array(milliseconds["live, SIMD"])
@@ -190,10 +202,6 @@ def measure():
         "experiment": experiment,
         "kilobytes": weight(),
     }
-
-
-def spread(values):
-    return {"median": float(np.median(values)), "low": min(values), "high": max(values)}
 
 
 def weight():

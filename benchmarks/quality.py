@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.peers import ARCHITECTURES
-from benchmarks.rounds import plain, spread
+from benchmarks.rounds import plain, replace_text, spread
 
 TITLE = "Time to quality"
 KEPT = Path(__file__).parents[1] / "_build" / "benchmarks" / "quality.json"
@@ -202,7 +202,7 @@ def measure():
         name = f"{net} {goal} {seed}"
         if name not in kept:
             kept[name] = side_by_side(net, goal, seed, params, images)
-            KEPT.write_text(json.dumps(kept, indent=1))
+            replace_text(KEPT, json.dumps(kept, indent=1))
     KEPT.unlink()  # the next measurement starts anew
     return [
         row_of(net, goal, way, [kept[f"{net} {goal} {seed}"] for seed in SEEDS])

@@ -138,3 +138,16 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
     outcomes = [tested.split(f"<p>{fault}</p>")[1].split("</tr>")[0] for fault in faults]
     for outcome, told in zip(outcomes, ("passed", "failed", "failed", "not tried")):
         assert told in outcome
+
+
+@pytest.mark.parametrize(
+    "numbers, text",
+    [
+        ([3], "3"),
+        ([3, 4], "3 to 4"),
+        ([9, 15, 16, 17], "9 and 15 to 17"),
+        ([1, 2, 5, 7, 8], "1 to 2, 5 and 7 to 8"),
+    ],
+)
+def test_rows_are_named_by_their_stretches(numbers, text):
+    assert ledger.stretches(numbers) == text

@@ -551,6 +551,19 @@ def test_the_workflows_use_actions_of_one_commit_each():
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), f"{name}: {action}"
 
 
+def test_no_installed_package_can_write_to_the_repository():
+    """A job that may write installs nothing, and no checkout leaves its token behind."""
+    for name, step in steps():
+        if "checkout" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False, name
+    for file in (ROOT / ".github/workflows").glob("*.yml"):
+        workflow = yaml.safe_load(file.read_text("utf8"))
+        assert workflow["permissions"] == {"contents": "read"}
+        for job in workflow["jobs"].values():
+            if "write" in job.get("permissions", {}).values():
+                assert not [step for step in job["steps"] if "make" in step.get("run", "")]
+
+
 WITHOUT_A_NOTEBOOK = """
 import sys
 

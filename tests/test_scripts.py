@@ -29,7 +29,7 @@ def one_package(tmp_path, monkeypatch):
     files = (("package/wanted.js", "static"), ("package/w*.js", "pages/again"))
     monkeypatch.setattr(fetch_scripts, "PACKAGES", (("some@1.0.0", digest, files),))
     monkeypatch.setattr(fetch_scripts.shutil, "which", lambda name: "/bin/npm")
-    monkeypatch.setattr(fetch_scripts, "fetch", lambda package, folder: archive)
+    monkeypatch.setattr(fetch_scripts, "download", lambda package, folder: archive)
     return archive
 
 
@@ -58,7 +58,7 @@ def test_without_a_network_nothing_is_left_half_way(tmp_path, one_package, monke
     def offline(package, folder):
         raise subprocess.CalledProcessError(1, "npm")
 
-    monkeypatch.setattr(fetch_scripts, "fetch", offline)
+    monkeypatch.setattr(fetch_scripts, "download", offline)
     fetch_scripts.main(tmp_path / "scripts")
     assert not (tmp_path / "scripts").exists()
     assert "some@1.0.0" in capsys.readouterr().out

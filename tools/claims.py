@@ -182,13 +182,29 @@ def failures(runs):
     return named
 
 
+def stored():
+    return json.loads(STORED.read_text("utf8")) if STORED.exists() else {}
+
+
+def store(results):
+    """Replace the record as a whole, so that a run that is killed leaves no half-written one."""
+    new = STORED.with_suffix(".new")
+    new.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
+    new.replace(STORED)
+
+
+def forget(name):
+    """Drop what was seen of a notebook, so that the next call runs it anew."""
+    store({**stored(), Path(name).stem: {"code": fingerprint(ROOT / name), "runs": {}}})
+
+
 def main(count, paths):
     """Run what is missing, and keep each result as it comes.
 
     Returns:
         The names of what failed on the seeds asked for, whether it ran now or before.
     """
-    results = json.loads(STORED.read_text("utf8")) if STORED.exists() else {}
+    results = stored()
     timeout = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["execute"]["timeout"]
     for path in paths:
         if results.get(path.stem, {}).get("code") != fingerprint(path):
@@ -216,10 +232,7 @@ def main(count, paths):
                 lost += 1
                 continue
             tqdm.write(f"{path.stem}, {data}, seed {seed}: {in_words(one)}")
-            # Replaced as a whole, so that a run that is killed leaves no half-written record.
-            new = STORED.with_suffix(".new")
-            new.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
-            new.replace(STORED)
+            store(results)
     if lost:
         sys.exit(f"{lost} of {len(missing)} runs broke off; the next call repeats them")
     return failures(

@@ -44,11 +44,19 @@ PACKAGES = (
 )
 
 
-def fetch(package, folder):
+def download(package, folder):
     """Download a package from npm, and return the path of its archive."""
     command = ["npm", "pack", "--silent", package, "--pack-destination", str(folder)]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     (archive,) = folder.glob("*.tgz")
+    return archive
+
+
+def fetch(package, digest, folder):
+    """Download a package, and end the program unless it is the one that was tested."""
+    archive = download(package, folder)
+    if hashlib.sha256(archive.read_bytes()).hexdigest() != digest:
+        sys.exit(f"{package} is not the file that was tested: its checksum is different.")
     return archive
 
 
@@ -76,12 +84,10 @@ def main(folder):
             place = Path(temporary, str(number))
             place.mkdir()
             try:
-                archive = fetch(package, place)
+                archive = fetch(package, digest, place)
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
                 print(f"npm could not fetch {package}: the pages use their CDN instead. ({error})")
                 return
-            if hashlib.sha256(archive.read_bytes()).hexdigest() != digest:
-                sys.exit(f"{package} is not the file that was tested: its checksum is different.")
             unpack(archive, files, whole)
         shutil.copytree(whole, folder)
 

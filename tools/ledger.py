@@ -216,6 +216,14 @@ class Faults(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+def stretches(numbers):
+    """Write sorted numbers as in "9, 12 and 15 to 21"."""
+    breaks = [i for i in range(1, len(numbers)) if numbers[i] > numbers[i - 1] + 1]
+    parts = [numbers[i:j] for i, j in zip([0, *breaks], [*breaks, len(numbers)])]
+    texts = [f"{part[0]} to {part[-1]}" if len(part) > 1 else f"{part[0]}" for part in parts]
+    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+
+
 def name_rows(app, doctree, docname):
     """After code that asserts something, say in which rows of the ledger."""
     name = docname.removeprefix("notebooks/")
@@ -232,7 +240,7 @@ def name_rows(app, doctree, docname):
             address = app.builder.get_relative_uri(docname, PAGE)
             reference = nodes.reference(
                 "",
-                f"rows {found[0]} to {found[-1]}" if len(found) > 1 else f"row {found[0]}",
+                f"row{'s' * (len(found) > 1)} {stretches(found)}",
                 refuri=f"{address}#{anchor(name, found[0])}",
                 internal=True,
             )

@@ -19,11 +19,6 @@ from vae_utils.settings import Settings
 package = "vae_utils"
 
 
-def pixel_means(logits: Array) -> tf.Tensor:
-    """Return pixel means in [0, 1], of the shape of `logits`."""
-    return ops.sigmoid(logits)
-
-
 def sum_over_pixels(per_pixel: Array) -> tf.Tensor:
     """Add up what belongs to one image."""
     return ops.sum(per_pixel, axis=(1, 2, 3))  # (n, height, width, channels) -> (n,)
@@ -59,7 +54,7 @@ class Likelihood(Settings):
 
     def pixel_means(self, logits: Array) -> tf.Tensor:
         """Return pixel means, shape of `logits`: in [0, 1], unless the link is the identity."""
-        return pixel_means(logits)
+        return ops.sigmoid(logits)
 
     def log_prob(self, images: Array, logits: Array) -> tf.Tensor:
         """Return ln p(image|z) in nats, (n,), for images and logits (n, h, w, c)."""
@@ -113,7 +108,7 @@ class Gaussian(Likelihood):
         object.__setattr__(self, "variance", float(variance))
 
     def pixel_means(self, logits: Array) -> tf.Tensor:
-        return logits if self.link == "identity" else pixel_means(logits)
+        return logits if self.link == "identity" else super().pixel_means(logits)
 
     def log_prob(self, images: Array, logits: Array) -> tf.Tensor:
         log_std = 0.5 * math.log(self.variance)
