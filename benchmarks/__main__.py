@@ -24,11 +24,13 @@ PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
 
 def surroundings():
     """Return the date, the machine and the versions that a result belongs to."""
+    # Not every part has peers, which are large.
+    installed = {dist.name for dist in metadata.distributions()}
     return {
         "date": datetime.date.today().isoformat(),
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
-        **{name: metadata.version(name) for name in PACKAGES},
+        **{name: metadata.version(name) for name in PACKAGES if name in installed},
     }
 
 
@@ -39,7 +41,7 @@ def page(results, parts):
         if part in results:
             module = import_module(f"benchmarks.{part}")
             where = results[part]["surroundings"]
-            versions = ", ".join(f"{name} {where[name]}" for name in PACKAGES)
+            versions = ", ".join(f"{name} {where[name]}" for name in PACKAGES if name in where)
             sections.append(
                 f"## {module.TITLE}\n\n{module.tables(results[part]['result'])}\n\n"
                 f"(Measured on {where['date']} with {where['cores']} cores; {versions}.)"
