@@ -299,7 +299,7 @@ def check_flag(value: Any, name: str) -> bool:
 
 
 def check_seed(value: Any, name: str = "seed") -> int:
-    """Return `value` as an int, or raise a ValueError unless it is a seed as Keras takes it."""
+    """Return `value` as an int, or raise a ValueError unless it is a seed that Keras accepts."""
     return check_whole(value, 0, name, high=2**32 - 1)
 
 

@@ -271,8 +271,8 @@ class VAE(CompiledModel):
         """Draw `count` codes from the prior N(0, I), and return their pixel means (n, h, w, c).
 
         Raises:
-            ValueError: if `count` is not a whole number of at least 1, or `seed` one from 0 to
-                2³² − 1.
+            ValueError: if `count` is not a whole number of at least 1, or `seed` is
+                not one from 0 to 2³² − 1.
         """
         count, seed = check_whole(count, 1, "count"), check_seed(seed)
         codes = np.random.default_rng(seed).standard_normal((count, self.latent_size))

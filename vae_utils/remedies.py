@@ -322,7 +322,7 @@ def with_he_start(network: keras.Model) -> keras.Model:
 
     Raises:
         ValueError: if `network` is not a Keras model with a layer whose own activation is
-            "relu", or its weights are not made yet.
+            "relu", or if it is not built yet.
 
     Example:
         >>> from vae_utils import mlp_decoder

@@ -87,7 +87,7 @@ def train(
     Raises:
         ValueError: on an unknown architecture, on images of another shape than
             `params.image_shape`, on a bad likelihood, weight or learning rate, on a seed that is
-            not a whole number, or if `every` doesn't divide `steps`.
+            not a whole number from 0 to 2³² − 1, or if `every` doesn't divide `steps`.
 
     Example:
         >>> from vae_utils import Gaussian, load_images

@@ -72,7 +72,8 @@ def sweep(
     Each run is written to the folder as soon as it finishes. Repeat the call, even after it
     was killed, and it continues where it stopped (with `callbacks` left out or `[]`). Delete the
     folder after a change to the package or to networks of your own: a run is known by its
-    arguments, the model's class attributes and Keras' dtype policy, and functions by their names.
+    arguments, Keras' dtype policy and the model's class attributes (the public ones that are
+    numbers, text, learning-rate schedules or tuples of these), and functions by their names.
 
     The runs are joblib's tasks: processes on this machine, or whatever
     `joblib.parallel_config` says, such as a Dask cluster. Both give the same bits as
