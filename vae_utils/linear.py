@@ -180,7 +180,8 @@ def best_variance(eigenvalues: np.ndarray, latent_size: int) -> float:
         latent_size: number of latent units, from 1 to pixels − 1.
 
     Raises:
-        ValueError: on another latent size, if the largest is not first, or on a negative eigenvalue.
+        ValueError: on another latent size, if the largest is not first, or on a negative
+            eigenvalue.
 
     Example:
         >>> best_variance(np.array([5.0, 2.0, 1.0]), latent_size=1)
