@@ -142,7 +142,7 @@ claims: $(READY)
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
 OF_THE_WEEK = $(word $(shell expr $$(date +%s) / 604800 % $(words $(CHAPTERS)) + 1),$(CHAPTERS))
 claims-of-the-week: $(READY)
-	$(BIN)/python -c "from tools.claims import forget; forget('$(OF_THE_WEEK)')"
+	$(BIN)/python -c "from tools.claims import forget; forget('$(basename $(notdir $(OF_THE_WEEK)))')"
 	$(MAKE) claims NOTEBOOKS="$(OF_THE_WEEK)"
 
 # Of what `make book` built.

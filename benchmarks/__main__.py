@@ -11,7 +11,7 @@ import sys
 from importlib import import_module, metadata
 from pathlib import Path
 
-from benchmarks.rounds import replace_text
+from tools.whole_files import replace_text
 
 PAGES = {
     "results.md": ("steps", "quality", "growth", "seeds", "live", "book"),

@@ -14,7 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.peers import ARCHITECTURES
-from benchmarks.rounds import plain, replace_text, spread
+from benchmarks.rounds import plain, spread
+from tools.whole_files import replace_text
 
 TITLE = "Time to quality"
 KEPT = Path(__file__).parents[1] / "_build" / "benchmarks" / "quality.json"

@@ -95,13 +95,6 @@ def measure_each(contestants, rounds):
         return {name: Measured(np.array(seconds[name]), started[name][1]()) for name in contestants}
 
 
-def replace_text(path, text):
-    """Write a file as a whole, so that a measurement that is killed leaves no half of it."""
-    new = path.with_suffix(".new")
-    new.write_text(text)
-    new.replace(path)
-
-
 def spread(values):
     """Return the median, the lowest and the highest value, as a dict of plain numbers."""
     low, high = float(np.min(values)), float(np.max(values))

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from contextlib import contextmanager
 
 from tools.cpu_share import keep_to_share
 
@@ -45,6 +46,17 @@ def plain_surroundings(monkeypatch):
     yield
     if "matplotlib.pyplot" in sys.modules:  # the tests of the package alone do without
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@contextmanager
+def precision(policy):
+    """Keras' dtype policy for what is done meanwhile."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @pytest.fixture

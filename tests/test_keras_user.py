@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import bright_bars
+from conftest import bright_bars, precision
 
 import vae_utils as vu
 from vae_utils import VAE, Gaussian, Params, mlp_decoder, mlp_encoder
@@ -261,11 +261,8 @@ def test_a_gate_that_is_open_stays_open_after_another_compile(make_vae, bars):
 
 
 def test_weights_of_half_precision_bring_the_step_to_single_precision(tiny, bars, tmp_path):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with precision("mixed_bfloat16"):
         half = compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny), kl_weight=Linear(rate=0.05)))
-    finally:
-        keras.config.set_dtype_policy("float32")
     fit(half, bars)
     half.save_weights(tmp_path / "half.weights.h5")
     single = compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny), kl_weight=Linear(rate=0.05)))
@@ -353,15 +350,12 @@ HALF_EPSILON = 1e-3
 
 @pytest.mark.parametrize("policy", ["float64", "float16", "mixed_float16"])
 def test_other_precisions_train_and_are_measured(tiny, bars, policy):
-    keras.config.set_dtype_policy(policy)
-    try:
+    with precision(policy):
         vae = VAE(mlp_encoder(tiny), mlp_decoder(tiny), Gaussian(0.5), 0.3)
         vae.compile(keras.optimizers.Adam(1e-3, epsilon=HALF_EPSILON), jit_compile=False)
         history = fit(vae, bars, epochs=3)
         scores = vae.evaluate(bars, verbose=0, return_dict=True)
         numbers = vu.summary(vae, bars)
-    finally:
-        keras.config.set_dtype_policy("float32")
     assert np.isfinite(history["loss"]).all()
     assert scores["loss"] == pytest.approx(scores["reconstruction"] + 0.3 * scores["kl"], rel=1e-4)
     assert scores["kl"] == pytest.approx(numbers["kl"], rel=0.02)
@@ -370,23 +364,19 @@ def test_other_precisions_train_and_are_measured(tiny, bars, policy):
 @pytest.mark.parametrize("floatx", ["float64", "float16"])
 def test_another_floatx_trains(tiny, bars, floatx):
     keras.config.set_floatx(floatx)
-    keras.config.set_dtype_policy(floatx)
     try:
-        vae = VAE(mlp_encoder(tiny), mlp_decoder(tiny), Gaussian(0.5))
-        vae.compile(keras.optimizers.Adam(1e-3, epsilon=HALF_EPSILON), jit_compile=False)
-        history = fit(vae, bars)
+        with precision(floatx):
+            vae = VAE(mlp_encoder(tiny), mlp_decoder(tiny), Gaussian(0.5))
+            vae.compile(keras.optimizers.Adam(1e-3, epsilon=HALF_EPSILON), jit_compile=False)
+            history = fit(vae, bars)
     finally:
         keras.config.set_floatx("float32")
-        keras.config.set_dtype_policy("float32")
     assert np.isfinite(history["loss"]).all()
 
 
 def test_a_model_of_mixed_precision_keeps_its_policy_where_the_default_is_another(tiny, tmp_path):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with precision("mixed_bfloat16"):
         VAE(mlp_encoder(tiny), mlp_decoder(tiny)).save(tmp_path / "half.keras")
-    finally:
-        keras.config.set_dtype_policy("float32")
     again = keras.saving.load_model(tmp_path / "half.keras")
     assert again.dtype_policy.name == "mixed_bfloat16"
     assert again.encoder.get_layer("mean").dtype_policy.name == "mixed_bfloat16"

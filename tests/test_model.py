@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import bright_bars
+from conftest import bright_bars, precision
 from scipy import stats
 
 from vae_utils import (
@@ -203,9 +203,7 @@ def test_the_objective_in_float64_has_the_gradient_of_finite_differences(monkeyp
     noise = tf.constant(np.random.default_rng(2).standard_normal((7, 2)))
     images = tf.constant(bright_bars(7, side=4), tf.float64)
     monkeypatch.setattr(keras.random, "normal", lambda *args, **kwargs: noise)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    try:
+    with precision("float64"):
         keras.utils.set_random_seed(5)
         vae = VAE(mlp_encoder(params), mlp_decoder(params), Gaussian(0.2))
 
@@ -229,8 +227,6 @@ def test_the_objective_in_float64_has_the_gradient_of_finite_differences(monkeyp
                 numeric = float(up - objective()) / 2e-4
                 variable.assign(start)
                 assert gradient[index] == pytest.approx(numeric, rel=1e-3, abs=1e-3)
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def test_sampling_is_mean_plus_std_times_standard_noise(make_vae):
@@ -478,11 +474,8 @@ def test_the_optimizer_stays_without_xla_where_the_model_says_so(make_vae, bars,
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_trains_and_is_measured_in_single(tiny, bars, policy):
-    keras.config.set_dtype_policy(policy)
-    try:
+    with precision(policy):
         vae = compiled(VAE(mlp_encoder(tiny), mlp_decoder(tiny), Gaussian(0.1)), 1e-2)
-    finally:
-        keras.config.set_dtype_policy("float32")
     before = summary(vae, bars)
     assert vae.encoder.compute_dtype == policy.removeprefix("mixed_")
     fit(vae, bars, epochs=20)

@@ -7,7 +7,7 @@ import threading
 import keras
 import numpy as np
 import pytest
-from conftest import TINY, bright_bars
+from conftest import TINY, bright_bars, precision
 
 from vae_utils import (
     VAE,
@@ -136,11 +136,8 @@ def together(model):
 
 
 def test_the_precision_may_be_changed_between_runs(plain):
-    keras.config.set_dtype_policy("float64")
-    try:
+    with precision("float64"):
         weights = run().vae.get_weights()
-    finally:
-        keras.config.set_dtype_policy("float32")
     assert any((kernel != kernel.astype("float32")).any() for kernel in weights)
 
 

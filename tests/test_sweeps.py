@@ -9,7 +9,7 @@ import joblib
 import keras
 import numpy as np
 import pytest
-from conftest import TINY, Trap, bright_bars
+from conftest import TINY, Trap, bright_bars, precision
 
 from vae_utils import (
     Gaussian,
@@ -156,15 +156,11 @@ def test_a_model_is_known_by_its_attributes(tmp_path, monkeypatch):
 
 
 def test_a_sweep_computes_at_the_callers_precision_in_all_processes(tmp_path):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with precision("mixed_bfloat16"):
         one, two = (
             tiny_sweep(tmp_path / str(jobs), jobs=jobs, over={"seed": [0, 1]}, kl_weight=1.0)
             for jobs in (1, 2)
         )
-    finally:
-        keras.config.set_dtype_policy(before)
     assert_same(one, two)
     assert (
         one[0].summary

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from conftest import TINY, bright_bars
+from conftest import TINY, bright_bars, precision
 from keras import layers
 
 from vae_utils import (
@@ -131,13 +131,9 @@ def test_a_model_can_be_trained_on_and_saved(tmp_path):
 
 def test_a_scaled_loss_is_refused():
     _, settings = settings_of("mlp")
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
+    with precision("mixed_float16"):
         with pytest.raises(ValueError, match="mixed_bfloat16"):
             train_seeds("mlp", IMAGES, STEPS, seeds=SEEDS, verbose=False, **settings)
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from tools import kernels
 from tools.execute import ROOT, side_by_side
+from tools.whole_files import replace_text
 
 DATA = ("mnist", "digits")
 # A chapter also uses a few seeds above its own, hence the distance.
@@ -187,15 +188,14 @@ def stored():
 
 
 def store(results):
-    """Replace the record as a whole, so that a run that is killed leaves no half-written one."""
-    new = STORED.with_suffix(".new")
-    new.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf8")
-    new.replace(STORED)
+    replace_text(STORED, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
 
 
 def forget(name):
     """Drop what was seen of a notebook, so that the next call runs it anew."""
-    store({**stored(), Path(name).stem: {"code": fingerprint(ROOT / name), "runs": {}}})
+    results = stored()
+    results.pop(name, None)
+    store(results)
 
 
 def main(count, paths):

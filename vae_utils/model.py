@@ -82,9 +82,9 @@ class VAE(CompiledModel):
         seed: of the noise with which the posterior is sampled; None lets Keras choose one.
 
     Raises:
-        ValueError: if encoder and decoder do not fit together, or on a bad weight; in
-            training, on anything but images in [0, 1], on targets other than the images, and
-            on sample or class weights.
+        ValueError: if encoder and decoder do not fit together, on a bad weight, or on a seed
+            that is not a whole number from 0 to 2³² − 1; in training, on anything but images
+            in [0, 1], on targets other than the images, and on sample or class weights.
 
     Example:
         >>> from vae_utils import Gaussian, Params, mlp_decoder, mlp_encoder, schedules

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from vae_utils.checks import check_flag, check_whole
 from vae_utils.data import Images, check_split
 from vae_utils.diagnostics import summary
-from vae_utils.programs import parts_of, settings_of
+from vae_utils.programs import name_of, parts_of, settings_of
 from vae_utils.runs import train
 from vae_utils.together import train_seeds
 
@@ -143,7 +143,7 @@ def sweep(
     folder.mkdir(parents=True, exist_ok=True)
     pixels = joblib.hash((images.train, images.test))
     policy = keras.config.dtype_policy().name
-    attributes = _as_text(dict(settings_of(parts_of(architecture)[0])))
+    attributes = _attributes_of(architecture)
     tasks: dict = {}  # what is trained at once -> file of each run -> its settings
     files = []
     for combination in grid:
@@ -191,14 +191,17 @@ def _as_text(settings):
     return repr(described)
 
 
+def _attributes_of(architecture):
+    return _as_text(dict(settings_of(parts_of(architecture)[0])))
+
+
 def _in_a_worker(policy, attributes, runs, architecture, *arguments):
     """Train what is missing, if this process is set up as the caller's."""
     keras.config.set_dtype_policy(policy)
-    model = parts_of(architecture)[0]
-    if _as_text(dict(settings_of(model))) != attributes:
+    if _attributes_of(architecture) != attributes:
         raise ValueError(
-            f"the attributes of {model.__name__} were changed, which other processes don't see: "
-            "set them in a subclass, in a module, or use jobs=1"
+            f"the attributes of {name_of(architecture)} were changed, which other processes "
+            "don't see: set them in a subclass, in a module, or use jobs=1"
         )
     return _load_or_train(runs, architecture, *arguments)
 
