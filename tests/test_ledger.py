@@ -21,6 +21,11 @@ RUNS = {
 }
 
 
+def test_a_comparison_with_0_has_no_margin():
+    run = {"claims": {"x > 0": True}, "margins": {"x > 0": [1, 0.1, 0]}, "glued": {}, "error": None}
+    assert ledger.rows({"digits 0": run}) == [ledger.Row("x > 0", 1, 1, None)]
+
+
 def test_a_row_has_the_narrowest_margin_of_its_claim():
     assert ledger.rows(RUNS) == [
         ledger.Row("x > 1", 2, 2, (0.4, 2, 1, "digits 1")),
@@ -60,8 +65,12 @@ def test_a_notebook_that_breaks_is_never_said_to_hold(chapters):
         (["0.5 nats", "1.5 nats", "1.2 nats"], "0.5 nats … 1.5 nats"),
         (["1,000", "900"], "900 … 1,000"),
         (["-2 (-3 to 1)", "−4 (−5 to 0)"], "−4 (−5 to 0) … -2 (-3 to 1)"),
+        (["0% and 30%", "0% and 51%", "0% and 29%"], "0% and 29% … 0% and 51%"),
+        (["+0.1", "−0.2", "0.0"], "−0.2 … +0.1"),
+        (["4 × 10⁻⁵", "2e-05", "9 × 10⁻⁶"], "9 × 10⁻⁶ … 4 × 10⁻⁵"),
         (["always"] * 3, "always"),
-        (["free bits", "β = 0.5"], "2 different texts"),
+        (["free bits", "none", "none"], "free bits (1 time); none (2 times)"),
+        (["one", "two", "three", "four"], "4 different texts"),
     ],
 )
 def test_the_range_of_a_number(texts, shown):
@@ -124,10 +133,11 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
     subprocess.run(command, check=True)
     chapter = (built / "notebooks" / "01_one.html").read_text("utf8")
     assert chapter.count('href="../book/tested.html#claim-01-1"') == 1
-    assert "0 + 2 seeds" in chapter
+    assert "0 + 2 seeds" in chapter and 'id="asserted-1"' in chapter
     tested = (built / "book" / "tested.html").read_text("utf8")
     for part in (
         'id="claim-01-1"',
+        'href="../notebooks/01_one.html#asserted-1"',
         "held in 2 of 2; narrowest by 40.0%",
         "held in 1 of 2",
         "0.5 nats … 1.5 nats",

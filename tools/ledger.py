@@ -21,7 +21,9 @@ from tools.claims import DATA, ROOT, STORED, counting, fingerprint  # noqa: E402
 
 FAULTS = ROOT / "benchmarks" / "faults.json"
 PAGE = "book/tested"
-NUMBER = re.compile(r"[-−]?\d[\d,]*\.?\d*")
+# Also 0.1, 1,000, 2e-05 and 2 × 10⁻⁵.
+SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+NUMBER = re.compile(rf"[-−+]?\d[\d,]*\.?\d*(?:e[-+]\d+| × 10[{SUPERSCRIPTS}]+)?")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def rows(runs):
                 (
                     (*one["margins"][text], name)
                     for name, one in runs.items()
-                    if text in one.get("margins", {})
+                    # Against 0, the difference is all of the larger side, however small that is.
+                    if text in one.get("margins", {}) and 0 not in one["margins"][text][1:]
                 ),
                 default=None,
             ),
@@ -68,20 +71,30 @@ def rows(runs):
 
 
 def span(texts):
-    """Return the lowest and the highest of some texts with a number, or what else there is."""
-    if not texts:
-        return "–"
-    values = {}
-    for text in texts:
-        if number := NUMBER.search(text):
-            values[text] = float(number[0].replace(",", "").replace("−", "-"))
+    """Return some texts with the lowest and with the highest of each of their numbers.
+
+    Texts that differ in more than their numbers are counted.
+    """
     different = list(dict.fromkeys(texts))
-    if len(different) == 1:
-        return different[0]
-    if len(values) < len(different):
-        return f"{len(different)} different texts"
-    lowest, highest = min(values.values()), max(values.values())
-    return " … ".join(next(t for t in values if values[t] == end) for end in (lowest, highest))
+    if len(different) < 2:
+        return different[0] if different else "–"
+    if len({NUMBER.sub("#", text) for text in different}) > 1:
+        times = {text: texts.count(text) for text in different}
+        counts = [f"{text} ({n} time{'s' * (n > 1)})" for text, n in times.items()]
+        return "; ".join(counts) if len(counts) < 4 else f"{len(counts)} different texts"
+    places = [sorted(found, key=value) for found in zip(*map(NUMBER.findall, different))]
+    return " … ".join(_filled(different[0], [place[end] for place in places]) for end in (0, -1))
+
+
+def _filled(text, numbers):
+    """Return a text with other numbers, in the order in which it has its own."""
+    left = iter(numbers)
+    return NUMBER.sub(lambda _: next(left), text)
+
+
+def value(number):
+    plain_text = number.translate(str.maketrans(f"−{SUPERSCRIPTS}", "--0123456789", ","))
+    return float(plain_text.replace(" × 10", "e"))
 
 
 def stopped(runs):
@@ -96,6 +109,23 @@ def key_of(name):
 
 def anchor(name, number):
     return f"claim-{key_of(name)}-{number}"
+
+
+def mark(number):
+    """Return the anchor of the code behind a row, in its chapter."""
+    return f"asserted-{number}"
+
+
+def shown(name):
+    """Return the claims whose code is on the chapter's page."""
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells
+    return {
+        text
+        for cell in cells
+        if cell.cell_type == "code"
+        and not {"remove-cell", "remove-input"} & set(cell.metadata.get("tags", []))
+        for text in counting(cell.source)[1]
+    }
 
 
 def title(name):
@@ -167,13 +197,19 @@ class ClaimsOf(SphinxDirective):
     def run(self):
         name = self.arguments[0]
         runs = counted()[name]
+        on_page = shown(name)
+        chapter = self.env.app.builder.get_relative_uri(self.env.docname, f"notebooks/{name}")
         listed = nodes.enumerated_list(enumtype="arabic", classes=["ledger"])
         for number, row in enumerate(rows(runs), start=1):
             said = f"held in {row.held} of {row.runs}"
             if row.margin:
                 said += f"; narrowest by {margin_text(row)}"
             item = nodes.list_item("", ids=[anchor(name, number)])
-            item += nodes.paragraph("", "", nodes.literal(row.text, row.text))
+            code = nodes.literal(row.text, row.text)
+            if row.text in on_page:
+                address = f"{chapter}#{mark(number)}"
+                code = nodes.reference("", "", code, refuri=address, internal=True)
+            item += nodes.paragraph("", "", code)
             item += nodes.paragraph(said, said)
             listed += item
         ended = [nodes.paragraph(text, text) for text in stopped(runs)]
@@ -247,6 +283,7 @@ def name_rows(app, doctree, docname):
             line = nodes.paragraph("", "Counted on other seeds: ", classes=["ledger-rows"])
             line += [reference, nodes.Text(f" of the record, {in_numbers(runs)} seeds.")]
             source += line
+            source["ids"] += map(mark, found)
 
 
 def setup(app):
