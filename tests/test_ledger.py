@@ -133,7 +133,7 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
     subprocess.run(command, check=True)
     chapter = (built / "notebooks" / "01_one.html").read_text("utf8")
     assert chapter.count('href="../book/tested.html#claim-01-1"') == 1
-    assert "0 + 2 seeds" in chapter and 'id="asserted-1"' in chapter
+    assert "Counted on other seeds, 2 on the digits: " in chapter and 'id="asserted-1"' in chapter
     tested = (built / "book" / "tested.html").read_text("utf8")
     for part in (
         'id="claim-01-1"',

@@ -140,6 +140,13 @@ def in_numbers(runs):
     return " + ".join(str(sum(name.startswith(data) for name in runs)) for data in DATA)
 
 
+def in_words(runs):
+    """Say it in a sentence: `10 on MNIST and 10 on the digits`."""
+    named = {"mnist": "on MNIST", "digits": "on the digits"}
+    counts = {data: sum(name.startswith(data) for name in runs) for data in DATA}
+    return " and ".join(f"{count} {named[data]}" for data, count in counts.items() if count)
+
+
 def margin_text(row):
     """Say how near the row came to failing, or nothing."""
     if row.margin is None:
@@ -280,8 +287,8 @@ def name_rows(app, doctree, docname):
                 refuri=f"{address}#{anchor(name, found[0])}",
                 internal=True,
             )
-            line = nodes.paragraph("", "Counted on other seeds: ", classes=["ledger-rows"])
-            line += [reference, nodes.Text(f" of the record, {in_numbers(runs)} seeds.")]
+            line = nodes.paragraph("", "Counted on other seeds, ", classes=["ledger-rows"])
+            line += [nodes.Text(f"{in_words(runs)}: "), reference, nodes.Text(" of the record.")]
             source += line
             source["ids"] += map(mark, found)
 
