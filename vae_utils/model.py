@@ -34,14 +34,14 @@ def check_vae(vae: Any) -> None:
         raise ValueError(f"vae must be a VAE; got {type(vae).__name__}{if_class(vae)}")
 
 
-def in_batches(function: Callable, *arrays: np.ndarray) -> Any:
-    """Call `function` with a thousand rows at a time.
+def in_batches(function: Callable, *arrays: np.ndarray, rows: int = EVALUATION_BATCH) -> Any:
+    """Call `function` with a thousand rows at a time, or as many as `rows` says.
 
     Returns:
         Its results, put together as one NumPy array, or as a tuple of them.
     """
-    starts = range(0, len(arrays[0]), EVALUATION_BATCH)
-    pieces = [function(*(a[s : s + EVALUATION_BATCH] for a in arrays)) for s in starts]
+    starts = range(0, len(arrays[0]), rows)
+    pieces = [function(*(a[s : s + rows] for a in arrays)) for s in starts]
     if isinstance(pieces[0], (tuple, list)):
         return tuple(np.concatenate(column) for column in zip(*pieces))
     return np.concatenate(pieces)
