@@ -58,3 +58,20 @@ def test_formulas_and_pictures_are_on_it(paper):
     count = sum(len(page.images) for page in paper.pages)
     built = {*PAGES.glob("_images/*.png"), *PAGES.glob("_images/*.webp")}
     assert count >= len(built) > 20
+
+
+def test_no_heading_is_broken_between_two_sheets(paper):
+    first, second = (entry for entry in paper.outline[:2] if not isinstance(entry, list))
+    assert first.title == "Contents"
+    begin = paper.get_destination_page_number(second)
+    sheets = [words(page.extract_text()) for page in paper.pages[begin:]]
+    headings = []
+    for name in toc.pages():
+        page = BeautifulSoup((PAGES / f"{name}.html").read_text("utf8"), "html.parser")
+        for heading in page.select("article :is(h2, h3)"):
+            heading.select_one(".headerlink").decompose()
+            if not heading.select(".math"):
+                headings.append(heading.get_text())
+    assert len(headings) > 100
+    broken = [text for text in headings if not any(words(text) in sheet for sheet in sheets)]
+    assert broken == []
