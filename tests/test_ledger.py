@@ -161,3 +161,26 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
 )
 def test_rows_are_named_by_their_stretches(numbers, text):
     assert ledger.stretches(numbers) == text
+
+
+def lists_of_chapter_8(key, data):
+    """The remedies that a sentence of chapter 8 lists: a set for each run of the record."""
+    runs = json.loads(ledger.STORED.read_text("utf8"))["08_remedies"]["runs"]
+    texts = [one["glued"][key] for name, one in runs.items() if name.startswith(data)]
+    assert texts
+    return [set(text.replace(" and ", ", ").split(", ")) for text in texts]
+
+
+def test_what_chapter_8_says_of_its_other_runs_is_in_the_record():
+    """Its lists vary from run to run, and a run can't assert what others list."""
+    always = {"skip connections", "one hidden layer", "quality gate", "BN-VAE", "σ-VAE (optimal)"}
+    over_line = [
+        *lists_of_chapter_8("over_line", "mnist"),
+        *lists_of_chapter_8("over_line", "digits"),
+    ]
+    assert set.intersection(*over_line) == always
+    on_mnist, on_digits = (lists_of_chapter_8("helped", data) for data in ("mnist", "digits"))
+    assert set.intersection(*on_mnist, *on_digits) == {"longer training"}
+    lost = {"linear annealing", "encoder steps on top"}
+    assert lost <= set.intersection(*on_mnist)
+    assert sum(bool(one & lost) for one in on_digits) <= len(on_digits) / 5  # "hardly ever"

@@ -26,13 +26,17 @@ def words(text):
     return re.sub(r"\W+", "", unicodedata.normalize("NFKC", text))
 
 
-def test_the_outline_names_each_page_and_the_contents_their_sheets(paper):
-    titles = []
+def headings(levels):
+    """All headings of these levels, without their links, in the order of the pages."""
     for name in toc.pages():
         page = BeautifulSoup((PAGES / f"{name}.html").read_text("utf8"), "html.parser")
-        heading = page.select_one("article h1")
-        heading.select_one(".headerlink").decompose()
-        titles.append(heading.get_text())
+        for heading in page.select(f"article :is({levels})"):
+            heading.select_one(".headerlink").decompose()
+            yield heading
+
+
+def test_the_outline_names_each_page_and_the_contents_their_sheets(paper):
+    titles = [heading.get_text() for heading in headings("h1")]
     entries = [entry for entry in paper.outline if not isinstance(entry, list)]
     assert [entry.title for entry in entries] == ["Contents", *titles]
     sheets = [paper.get_destination_page_number(entry) for entry in entries]
@@ -65,13 +69,6 @@ def test_no_heading_is_broken_between_two_sheets(paper):
     assert first.title == "Contents"
     begin = paper.get_destination_page_number(second)
     sheets = [words(page.extract_text()) for page in paper.pages[begin:]]
-    headings = []
-    for name in toc.pages():
-        page = BeautifulSoup((PAGES / f"{name}.html").read_text("utf8"), "html.parser")
-        for heading in page.select("article :is(h2, h3)"):
-            heading.select_one(".headerlink").decompose()
-            if not heading.select(".math"):
-                headings.append(heading.get_text())
-    assert len(headings) > 100
-    broken = [text for text in headings if not any(words(text) in sheet for sheet in sheets)]
-    assert broken == []
+    texts = [one.get_text() for one in headings("h2, h3") if not one.select(".math")]
+    assert len(texts) > 100
+    assert [text for text in texts if not any(words(text) in sheet for sheet in sheets)] == []

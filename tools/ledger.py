@@ -135,16 +135,20 @@ def title(name):
     return number + heading.splitlines()[0].lstrip("# ").removeprefix(number)
 
 
+def seeds(runs):
+    """Return on how many seeds of which data: data -> number."""
+    return {data: sum(name.startswith(data) for name in runs) for data in DATA}
+
+
 def in_numbers(runs):
-    """Say on how many seeds of which data: `10 + 10` where there are two kinds."""
-    return " + ".join(str(sum(name.startswith(data) for name in runs)) for data in DATA)
+    """Say so in a cell of a table: `10 + 10`."""
+    return " + ".join(map(str, seeds(runs).values()))
 
 
-def in_words(runs):
-    """Say it in a sentence: `10 on MNIST and 10 on the digits`."""
+def in_a_sentence(runs):
+    """Say so in a sentence: `10 on MNIST and 10 on the digits`."""
     named = {"mnist": "on MNIST", "digits": "on the digits"}
-    counts = {data: sum(name.startswith(data) for name in runs) for data in DATA}
-    return " and ".join(f"{count} {named[data]}" for data, count in counts.items() if count)
+    return " and ".join(f"{count} {named[data]}" for data, count in seeds(runs).items() if count)
 
 
 def margin_text(row):
@@ -288,7 +292,11 @@ def name_rows(app, doctree, docname):
                 internal=True,
             )
             line = nodes.paragraph("", "Counted on other seeds, ", classes=["ledger-rows"])
-            line += [nodes.Text(f"{in_words(runs)}: "), reference, nodes.Text(" of the record.")]
+            line += [
+                nodes.Text(f"{in_a_sentence(runs)}: "),
+                reference,
+                nodes.Text(" of the record."),
+            ]
             source += line
             source["ids"] += map(mark, found)
 
