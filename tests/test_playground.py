@@ -11,7 +11,7 @@ import psutil
 import pytest
 from conftest import bright_bars
 
-from tools.pace import slowness
+from tools.pace import least, slowness
 from vae_utils import Gaussian, Images, Params, mse
 from vae_utils.notebook.playground import Playground, form, panel
 from vae_utils.schedules import Linear
@@ -115,6 +115,12 @@ def test_it_trains_as_train_does(ground):
     assert ground.runs[0]["mse"] == mse(alone.vae, IMAGES.test)
 
 
+def start_a_long_run(ground):
+    ground.form.fields["steps"].value = LONG
+    ground.buttons["Train"].click()
+    until(lambda: ground.bar.value > 0)
+
+
 def second_for(ground):
     """A second; longer where a picture takes long to draw, such as on a busy machine."""
     start = time.monotonic()
@@ -127,16 +133,20 @@ def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(g
     second = second_for(ground)
     pictures = []
     ground.picture.observe(lambda change: pictures.append(time.monotonic()), "value")
-    ground.form.fields["steps"].value = LONG
-    ground.buttons["Train"].click()
-    until(lambda: ground.bar.value > 0)
+    start_a_long_run(ground)
     # Within any one second of these, as the machine may be busy with something else.
     until(lambda: any(b - a < second for a, b in zip(pictures, pictures[5:])), 20 * second)
     assert "s left" in ground.steps.value
-    asked = time.monotonic()
-    ground.buttons["Stop"].click()
-    ground.wait(60)
-    assert time.monotonic() - asked < second
+
+    def stop():
+        if not ground.running:
+            start_a_long_run(ground)
+        asked = time.monotonic()
+        ground.buttons["Stop"].click()
+        ground.wait(60)
+        return time.monotonic() - asked
+
+    assert least(stop, second) < second
     assert "Stopped after" in ground.status.value
     assert 0 < ground.runs[0]["steps"] < 100_000
     assert ground.runs[0]["steps"] == ground.runs[0]["curves"][0][-1]
@@ -145,22 +155,22 @@ def test_the_figure_moves_while_a_run_goes_on_and_stop_ends_it_within_a_second(g
 def test_python_goes_on_while_a_run_does(ground):
     """Over a few seconds, half of the short sleeps end within 50 ms, and none takes a second."""
     second = second_for(ground)
-    ground.form.fields["steps"].value = LONG
-    ground.buttons["Train"].click()
-    until(lambda: ground.bar.value > 0)
-    waits = []
-    for _ in range(100):
-        start = time.monotonic()
-        time.sleep(0.01)
-        waits.append(time.monotonic() - start)
+    start_a_long_run(ground)
+
+    def longest():
+        waits = []
+        for _ in range(100):
+            start = time.monotonic()
+            time.sleep(0.01)
+            waits.append(time.monotonic() - start)
+        return max(20 * np.median(waits), *waits)
+
+    assert least(longest, second) < second
     assert ground.running
-    assert np.median(waits) < 0.05 * second and max(waits) < second
 
 
 def test_a_second_train_is_refused_and_the_first_goes_on(ground):
-    ground.form.fields["steps"].value = LONG
-    ground.buttons["Train"].click()
-    until(lambda: ground.bar.value > 0)
+    start_a_long_run(ground)
     thread = ground._thread
     ground.buttons["Train"].click()
     assert ground._thread is thread and thread.is_alive()
@@ -256,11 +266,9 @@ def test_the_bounds_are_allowed(low, high):
 
 
 def test_a_new_playground_ends_the_run_of_the_one_that_it_replaces(ground):
-    ground.form.fields["steps"].value = LONG
-    ground.buttons["Train"].click()
-    until(lambda: ground.bar.value > 0)
+    start_a_long_run(ground)
     Playground(IMAGES)
-    ground.wait(5)
+    ground.wait(60)
     assert not ground.running and len(ground.runs) == 1
 
 
