@@ -24,13 +24,13 @@ PACKAGES = ("tensorflow", "keras", "torch", "jax", "numpy")
 
 def surroundings():
     """Return the date, the machine and the versions that a result belongs to."""
-    # Not every part has peers, which are large.
-    installed = {dist.name for dist in metadata.distributions()}
+    # By what is imported: TensorFlow comes as tensorflow-cpu, too. Not every part has peers.
+    installed = metadata.packages_distributions()
     return {
         "date": datetime.date.today().isoformat(),
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
-        **{name: metadata.version(name) for name in PACKAGES if name in installed},
+        **{name: metadata.version(installed[name][0]) for name in PACKAGES if name in installed},
     }
 
 
