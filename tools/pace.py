@@ -20,7 +20,7 @@ def least(measure: Callable[[], float], limit: float) -> float:
 
     What else the machine did meanwhile is then not taken for the code's.
     """
-    taken = []
+    taken: list[float] = []
     while not taken or (taken[-1] >= limit and len(taken) < 3):
         taken.append(measure())
     return min(taken)
