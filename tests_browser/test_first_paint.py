@@ -3,12 +3,14 @@
 import functools
 import gzip
 import http.server
+import math
 import mimetypes
 import threading
 from pathlib import Path
 
 import pytest
 from conftest import PAGES
+from playwright.sync_api import TimeoutError
 
 from tools.pace import least, slowness
 from tools.toc import pages
@@ -58,16 +60,19 @@ def compressed():
 
 
 def first_paint(browser, address):
-    """Milliseconds until the first words, for a reader who was never here."""
+    """Milliseconds until the first words, for a reader who was never here; inf after 10 seconds."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     session = context.new_cdp_session(page)
     session.send("Network.enable")
     session.send("Network.emulateNetworkConditions", {"offline": False, **SLOW_4G})
     page.goto(address, wait_until="commit")
-    time = page.wait_for_function(FIRST_PAINT).json_value()
-    context.close()
-    return time
+    try:
+        return page.wait_for_function(FIRST_PAINT, timeout=10_000).json_value()
+    except TimeoutError:
+        return math.inf
+    finally:
+        context.close()
 
 
 @pytest.mark.parametrize("name", [*pages(), "genindex", "search"])
