@@ -22,7 +22,8 @@ if keras.backend.backend() != "tensorflow":
         "environment variable KERAS_BACKEND to tensorflow before Keras is imported"
     )
 
-from vae_utils import schedules
+# Also those that no name here needs: Keras loads a saved model only if its class is registered.
+from vae_utils import remedies, schedules
 from vae_utils.backup import BackupAndRestore
 from vae_utils.context import ContextVAE
 from vae_utils.data import Images, binarised, halved, load_images
@@ -87,6 +88,7 @@ __all__ = [
     "mse",
     "mutual_information",
     "plateau",
+    "remedies",
     "schedules",
     "seed_from_environment",
     "summary",

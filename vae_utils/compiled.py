@@ -258,9 +258,10 @@ class CompiledModel(keras.Model):
             y: None, or `x`.
             shuffle: None for Keras' default: arrays and a `PyDataset` are shuffled.
             class_weight, sample_weight: None.
-            batch_size, epochs, verbose, callbacks, validation_split, validation_data,
-                initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
-                validation_freq: as for Keras' `fit`.
+            batch_size, epochs, verbose, callbacks: as for Keras' `fit`.
+            validation_split, validation_data, validation_steps: as for Keras' `fit`.
+            validation_batch_size, validation_freq: as for Keras' `fit`.
+            initial_epoch, steps_per_epoch: as for Keras' `fit`.
 
         Raises:
             ValueError: if `x` or `validation_data` are not images in [0, 1], if `y` is anything

@@ -118,8 +118,8 @@ def load_images(
             Default: the environment variable `VAE_DATASET`, else "auto".
         folder: a folder that holds `mnist.npz`. Default: the environment
             variable `VAE_DATA_DIR`.
-        labels: the classes (n,) of an array of your own, split like the images, if there
-            are any: only `linear_probe` and the map of codes need them.
+        labels: optional classes (n,) of your own array, which are split along with the images.
+            Only `linear_probe` and the map of codes need them.
 
     Raises:
         ValueError: on an unknown source, a bad array, an array and a folder, labels that are not

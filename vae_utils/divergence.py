@@ -35,6 +35,8 @@ class StopOnNaN(keras.callbacks.Callback):
         ValueError: on bad images, or unless `every` is a whole number of at least 1.
 
     Example:
+        >>> import keras
+        >>> import warnings
         >>> from vae_utils import VAE, mlp_decoder, mlp_encoder
         >>> images = np.random.default_rng(0).uniform(size=(64, 28, 28, 1))
         >>> vae = VAE(mlp_encoder(), mlp_decoder())

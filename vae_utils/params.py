@@ -107,6 +107,9 @@ def check_params(params: Any) -> None:
 def seed_from_environment(default: int) -> int:
     """Return the seed of a notebook: `VAE_SEED` if it is set, else `default`.
 
+    Args:
+        default: the seed without that environment variable, from 0 to 2³¹ − 1.
+
     Raises:
         ValueError: if `VAE_SEED`, or the default, is not a whole number from 0 to 2³¹ − 1.
 

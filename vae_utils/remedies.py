@@ -1,9 +1,9 @@
 """Published remedies against posterior collapse: parts of a model, and networks.
 
 A class of this module goes before the model's own, `class MyVAE(FreeBits, VAE)`, and changes one
-of its methods; its numbers are class attributes. They aren't saved: Keras loads a class of your own
-if you register it, as any Keras model, and with it come its numbers. A function builds a network,
-as those of `networks` do. Chapter 8 compares all of them.
+of its methods; its numbers are class attributes. They aren't saved: set them in a subclass of your
+own, and register it, as for any Keras model. A function builds a network, as those of `networks`
+do. Chapter 8 compares all of them.
 """
 
 import math
@@ -29,6 +29,9 @@ class FreeBits(VAE):
 
     Kingma et al. 2016 (arXiv 1606.04934).
 
+    Attributes:
+        free: nats for each unit, 0.25.
+
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
         >>> vae = FreeBits(mlp_encoder(), mlp_decoder())
@@ -36,7 +39,7 @@ class FreeBits(VAE):
         1.25
     """
 
-    free = 0.25  # nats for each unit
+    free = 0.25
 
     def kl_loss(self, kl):
         return ops.sum(ops.maximum(ops.mean(kl, axis=0), self.free))
@@ -48,11 +51,15 @@ def normalised_encoder(params: Params = Params(), gamma: float = 0.6) -> keras.M
     Each unit's means get the standard deviation `gamma`, and so a KL of at least gamma²/2
     (BN-VAE, Zhu et al. 2020, arXiv 2004.12585).
 
+    Args:
+        params: sizes of the network and of the images.
+        gamma: standard deviation of the means, above 0.
+
     Returns:
         A Keras model, as `mlp_encoder`.
 
     Raises:
-        ValueError: if `gamma` is not positive.
+        ValueError: if `params` is not a `Params`, or `gamma` is not positive.
 
     Example:
         >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
@@ -71,13 +78,18 @@ def normalised_encoder(params: Params = Params(), gamma: float = 0.6) -> keras.M
 def committed_encoder(params: Params = Params(), highest_std: float = 0.7) -> keras.Model:
     """Build an MLP encoder whose standard deviations stay below a bound.
 
-    So no posterior can be the prior (after the δ-VAE, Razavi et al. 2019, arXiv 1901.03416).
+    With a bound below 1, no posterior can be the prior (after the δ-VAE, Razavi et al. 2019,
+    arXiv 1901.03416).
+
+    Args:
+        params: sizes of the network and of the images.
+        highest_std: the bound, above 0.
 
     Returns:
         A Keras model, as `mlp_encoder`.
 
     Raises:
-        ValueError: if `highest_std` is not positive.
+        ValueError: if `params` is not a `Params`, or `highest_std` is not positive.
 
     Example:
         >>> images = np.random.default_rng(0).uniform(size=(100, 28, 28, 1))
@@ -103,10 +115,14 @@ class GECO(VAE):
 
     Rezende & Viola 2018 (arXiv 1810.00597), algorithm 1. They weight the
     reconstruction by λ; divided by λ, this is a KL weight of 1/λ, for Gaussian
-    pixels of a fixed variance. `rate` is the step size of ln λ, and `memory`
-    the decay of the moving average of the error. Both are for about a thousand
+    pixels of a fixed variance. `rate` and `memory` are for about a thousand
     training steps: with a memory as long as theirs, the errors of the first
     steps would decide.
+
+    Attributes:
+        tolerance: squared error per pixel, with pixels in [0, 1]; has no default.
+        rate: step size of ln λ, 0.01.
+        memory: decay of the moving average of the error, 0.9.
 
     Raises:
         ValueError: unless `tolerance`, a squared error per pixel, is set to
@@ -222,6 +238,10 @@ class DecoderWaits(VAE):
 
     The encoder moves in each step. After He et al. 2019 (see `TwoOptimizers`).
 
+    Attributes:
+        every: gradient steps for each step of the decoder, 10.
+        until: the step from which the decoder moves each time, 600.
+
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
         >>> vae = DecoderWaits(mlp_encoder(), mlp_decoder())
@@ -254,6 +274,13 @@ class TwoOptimizers(DecoderWaits):
     et al. 2019, arXiv 1901.05534, algorithm 1, who let the decoder wait until
     the mutual information stops rising).
 
+    Attributes:
+        decoder_rate: the decoder's learning rate, a number or a Keras schedule of its own
+            steps; None for that of the encoder.
+
+    Raises:
+        ValueError: from `compile`, if the loss is scaled (under `mixed_float16`).
+
     Example:
         >>> from vae_utils import mlp_decoder, mlp_encoder
         >>> vae = TwoOptimizers(mlp_encoder(), mlp_decoder())
@@ -264,7 +291,7 @@ class TwoOptimizers(DecoderWaits):
         [2, 1]
     """
 
-    decoder_rate: Any = None  # the decoder's learning rate, by its own count; None: the same
+    decoder_rate: Any = None
 
     def build_optimizers(self, variables):
         super().build_optimizers(variables)
@@ -293,10 +320,16 @@ class TwoOptimizers(DecoderWaits):
 def skip_decoder(params: Params = Params()) -> keras.Model:
     """Build an MLP decoder in which every layer also reads the code.
 
-    A skip-VAE's (Dieng et al. 2019, arXiv 1807.04863).
+    As in the skip-VAE (Dieng et al. 2019, arXiv 1807.04863).
+
+    Args:
+        params: sizes of the network and of the images.
 
     Returns:
         A Keras model, as `mlp_decoder`.
+
+    Raises:
+        ValueError: if `params` is not a `Params`.
 
     Example:
         >>> skip_decoder(Params(latent_size=2, mlp_decoder_units=(100,) * 7)).output_shape
@@ -316,6 +349,9 @@ def with_he_start(network: keras.Model) -> keras.Model:
     """Give the ReLU layers of a network He's initial weights, which keep the variance of signals.
 
     He et al. 2015 (arXiv 1502.01852), section 2.2. Keras' default is Glorot's, which are smaller.
+
+    Args:
+        network: a Keras model with ReLU layers, such as `mlp_decoder()`.
 
     Returns:
         The network that was given, changed in place.
@@ -352,6 +388,10 @@ def with_minimum_norm(decoder: keras.Model, lowest: float) -> keras.Model:
 
     In a decoder without hidden layers this is a lower bound on how much its output changes with
     the code (Kinoshita et al. 2023, arXiv 2304.12770, have one for deep decoders).
+
+    Args:
+        decoder: a Keras model whose first layer is dense, such as `mlp_decoder()`.
+        lowest: the bound, at least 0.
 
     Returns:
         The decoder that was given, changed in place.

@@ -84,6 +84,9 @@ def train(
             replaces the one that `watch` asks for. Runs share their `model`, so save and keep
             the `vae` of the result instead.
 
+    Returns:
+        A `Run`: the model, and what was recorded.
+
     Raises:
         ValueError: on an unknown architecture, on images of another shape than
             `params.image_shape`, on a bad likelihood, weight or learning rate, on a seed that is

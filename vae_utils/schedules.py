@@ -112,6 +112,12 @@ def _as_float(step):
 class Constant(Schedule):
     """The same weight at every step. 1 gives the ELBO, 0 drops the KL term.
 
+    Args:
+        weight: the KL weight, at least 0.
+
+    Raises:
+        ValueError: as `Schedule`.
+
     Example:
         >>> float(Constant(0.5)(1000))
         0.5
@@ -164,6 +170,9 @@ class Sigmoid(Schedule):
         midpoint: step at which the weight is half the cap.
         cap: the weight that it approaches.
 
+    Raises:
+        ValueError: as `Schedule`.
+
     Example:
         >>> import numpy as np
         >>> Sigmoid(rate=0.1, midpoint=100)(np.array([0, 100, 200])).numpy().round(3)
@@ -187,6 +196,9 @@ class Cosine(Schedule):
         steps: length of the rise, at least 1.
         start: step at which the rise begins.
         cap: weight after the rise.
+
+    Raises:
+        ValueError: as `Schedule`, or if the rise takes less than one step.
 
     Example:
         >>> import numpy as np
@@ -219,6 +231,10 @@ class Cyclical(Schedule):
         ramp: the part of a cycle that its ramp takes, in (0, 1].
         cycles: number of cycles.
         cap: weight at the end of each ramp.
+
+    Raises:
+        ValueError: as `Schedule`, if a period takes less than one step, if `ramp` is not in
+            (0, 1], or if `cycles` is not a whole number of at least 0.
 
     Example:
         >>> import numpy as np
@@ -260,6 +276,9 @@ class QualityGate(Schedule):
             per pixel in [0, 1], is below this.
         rate: rise of the weight at each step, at most 1.
         cap: highest weight.
+
+    Raises:
+        ValueError: as `Schedule`, or if the rate is above 1.
 
     Example:
         >>> gate = QualityGate(mse=0.02, rate=0.01)

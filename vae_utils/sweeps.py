@@ -82,14 +82,14 @@ def sweep(
     Args:
         architecture, images, steps: as for `train`, the same for all runs; classes and functions
             of your own must be importable from a module.
-        over: names of keyword arguments of `train` (with `together`: of `train_seeds`, and
-            `seed`) -> lists of their values. Equal runs are trained once.
+        over: a dict from names of keyword arguments of `train` (with `together`, of
+            `train_seeds`, and `seed`) to lists of their values. Equal runs are trained once.
         folder: where finished runs are kept.
         test: how many test images to measure on: the first ones.
         jobs: runs at a time; −1 stands for one on each core, or all that a cluster has.
         together: train all seeds of a combination as one program, by `train_seeds`: faster for
             small dense networks, but without records, and with different rounding.
-        fixed: further ones of these arguments, the same for all runs.
+        fixed: other arguments of `train`, the same for all runs.
 
     Returns:
         A list of `SweepResult`, in the order of scikit-learn's `ParameterGrid`: the
