@@ -10,11 +10,13 @@ from benchmarks.rounds import as_text, measure_each, plain, spread
 
 OURS = "vae_utils fit"
 SWAPPED = "the same, XLA swapped"
+# Their modules, and what their `prepare` takes besides the networks and the images.
 PEERS = {
-    "Keras fit, no XLA": "keras_fit",
-    "PyTorch, eager": "torch_loop",
-    "PyTorch, torch.compile": "torch_compiled",
-    "JAX, jit": "jax_jit",
+    "Keras fit, no XLA": ("keras_fit",),
+    "Keras fit, no XLA, 10 steps per call": ("keras_fit", 10),
+    "PyTorch, eager": ("torch_loop",),
+    "PyTorch, torch.compile": ("torch_compiled",),
+    "JAX, jit": ("jax_jit",),
 }
 TITLE = "Gradient steps"
 ROUNDS = 7
@@ -33,8 +35,8 @@ def measure():
             OURS: (ours, (architecture, params, pool), count),
             SWAPPED: (ours, (architecture, params, pool, swapped), count),
         }
-        for name, module in PEERS.items():
-            arguments = (architecture, plain(params), pool)
+        for name, (module, *further) in PEERS.items():
+            arguments = (architecture, plain(params), pool, *further)
             contestants[name] = (f"{folder}.{module}", arguments, count)
         contestants["matmul"] = ("benchmarks.machine", ("matmul",), 20)
         contestants["copy"] = ("benchmarks.machine", ("copy",), 10)

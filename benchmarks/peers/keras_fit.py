@@ -70,9 +70,10 @@ class PlainVAE(keras.Model):
         return {"loss": self.loss_tracker.result()}
 
 
-def prepare(architecture, params, pool):
+def prepare(architecture, params, pool, steps_per_call=1):
     vae = PlainVAE(*networks(architecture, params), squared_error)
-    vae.compile(optimizer=keras.optimizers.Adam(params.learning_rate), jit_compile=False)
+    optimizer = keras.optimizers.Adam(params.learning_rate)
+    vae.compile(optimizer=optimizer, jit_compile=False, steps_per_execution=steps_per_call)
 
     def train(steps):
         vae.fit(pool[: steps * params.batch_size], batch_size=params.batch_size, verbose=0)
