@@ -19,7 +19,7 @@ def a_big_comparison(folder):
     burda.main()
 
 
-@pytest.mark.fault("the big comparison killed with SIGKILL")
+@pytest.mark.fault("the comparison with Burda et al. killed with SIGKILL")
 def test_a_killed_comparison_ends_as_one_that_was_not(tmp_path, tried):
     whole, *continued = killed_again_and_again(
         a_big_comparison, tmp_path, 20, start=3, files=12, tried=tried

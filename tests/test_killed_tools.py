@@ -27,7 +27,7 @@ def a_count_of_claims(folder):
     claims.main(3, [path])
 
 
-@pytest.mark.fault("the count of claims killed with SIGKILL")
+@pytest.mark.fault("`make claims` killed with SIGKILL")
 def test_a_killed_count_of_claims_ends_as_one_that_was_not(tmp_path, tried):
     whole, *continued = killed_again_and_again(
         a_count_of_claims, tmp_path, 20, start=1, files=12, tried=tried

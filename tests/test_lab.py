@@ -56,7 +56,7 @@ def answer(address, token=None):
         return error.code
 
 
-@pytest.mark.fault("JupyterLab asked without its token")
+@pytest.mark.fault("JupyterLab opened without its token")
 def test_the_lab_listens_on_loopback_and_asks_for_its_token(lab, tried):
     server, told = lab
     connections = psutil.Process(server.pid).net_connections("tcp")

@@ -67,7 +67,7 @@ def printed(folder):
     return "".join(output.get("text", "") for output in merged.cells[0].outputs)
 
 
-@pytest.mark.fault("a small notebook in two builds at once, with one home folder")
+@pytest.mark.fault("a small notebook in two simultaneous builds that share a home folder")
 def test_two_builds_at_once_in_one_home_folder_do_not_meet(tmp_path, tried):
     for number in range(2):
         home = tmp_path / f"home{number}"

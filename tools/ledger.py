@@ -231,17 +231,20 @@ class ClaimsOf(SphinxDirective):
         if not keys:
             return []
         lines = [
-            "The numbers in its sentences, lowest and highest:",
+            "The numbers in its sentences that vary, lowest and highest:",
             "",
             "| key | " + " | ".join(DATA) + " |",
             "|---" * (1 + len(DATA)) + "|",
         ]
+        alike = 0
         for key in keys:
-            spans = [
-                span([o["glued"][key] for n, o in runs.items() if n.startswith(data)])
-                for data in DATA
-            ]
-            lines.append(f"| `{key}` | " + " | ".join(plain(text) for text in spans) + " |")
+            texts = [[o["glued"][key] for n, o in runs.items() if n.startswith(d)] for d in DATA]
+            if all(len(set(some)) < 2 for some in texts):
+                alike += 1
+            else:
+                lines.append(f"| `{key}` | " + " | ".join(plain(span(t)) for t in texts) + " |")
+        if alike:
+            lines += ["", f"(Not listed: {alike} that are the same in all runs on a data set.)"]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
