@@ -221,12 +221,22 @@ def test_published_branch_is_the_branch_of_the_buttons():
 
 
 def test_one_address_everywhere():
-    files = ["CITATION.cff", "README.md", "CONTRIBUTING.md", "book/intro.md", "book/how-to-use.md"]
-    for name in files:
+    """Of the repository, and of its pages."""
+    owner, project = slug().split("/")
+    top = ["CITATION.cff", "README.md", "pyproject.toml"]
+    pages = ["book/intro.md", "book/how-to-use.md", "book/tested.md"]
+    repository, published = "github.com/", ".github.io/"
+    wanted = {repository: [*top, *pages], published: [*top, "CHANGELOG.md"]}
+    for name in {name for names in wanted.values() for name in names}:
         text = (ROOT / name).read_text("utf8")
-        assert slug() in text, f"{name} does not name {slug()}"
-        for other in re.findall(r"github\.com/([\w-]+/[\w-]+)", text):
-            assert other == slug(), f"{name} names {other}"
+        found = {
+            repository: re.findall(r"github\.com/([\w-]+/[\w-]+)", text),
+            published: re.findall(r"([\w-]+\.github\.io/[\w-]+)", text),
+        }
+        own = {repository: slug(), published: f"{owner}.github.io/{project}"}
+        for kind, others in found.items():
+            assert set(others) <= {own[kind]}, f"{name} names {others}"
+            assert others or name not in wanted[kind], f"{name} does not name {own[kind]}"
 
 
 @each_chapter
@@ -343,7 +353,7 @@ def test_chapters_are_called_by_their_numbers(chapter):
 
 def test_the_first_page_numbers_the_chapters_as_the_side_bar_does():
     page = (ROOT / "book/intro.md").read_text("utf8")
-    shown = re.findall(r"^(?:(\d)\\\. )?\{doc\}`\.\./notebooks/(\w+)`$", page, re.M)
+    shown = re.findall(r"^(?:(\d+)\\\. )?\{doc\}`\.\./notebooks/(\w+)`$", page, re.M)
     assert [name for _, name in shown] == CHAPTERS
     for number, name in shown:
         key = name.split("_")[0].lstrip("0")
