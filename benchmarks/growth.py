@@ -74,10 +74,11 @@ def tables(result):
     for study in result:
         name = study["quantity"].replace("_", " ")
         net = {"conv": "conv net", "mlp": "MLP"}[study["architecture"]]
+        exponent = f"{study['exponent']:z.2f}".replace("-", "−")
         lines += [
             "",
             f"**{net}, {name}**: time per step grows with exponent "
-            f"{study['exponent']:z.2f} over the last three values.",
+            f"{exponent} over the last three values.",
             "",
             f"| {name} | " + " | ".join(f"{value:,}" for value in study["values"]) + " |",
             "|---" * (len(study["values"]) + 1) + "|",

@@ -100,12 +100,16 @@ def tables(result):
 
 
 def _verdict(found, name):
-    """Say in one sentence who is fastest by the medians."""
-    ratios = {peer: found["times_ours"][peer]["median"] for peer in PEERS}
-    peer = min(ratios, key=ratios.get)
-    if ratios[peer] > 1:
-        return f"With the {name}, by the medians, this package is the fastest, ahead of {peer}."
+    """Say in one sentence who is fastest by the medians; nobody is by less than a twentieth."""
+    ratios = {peer: found["times_ours"][peer] for peer in PEERS}
+    peer = min(ratios, key=lambda peer: ratios[peer]["median"])
+    ratio = ratios[peer]["median"]
+    if abs(ratio - 1) < 0.05:
+        place = f"*{peer}* is level with this package"
+    elif ratio > 1:
+        place = f"this package is the fastest, ahead of *{peer}*"
+    else:
+        place = f"*{peer}* is the fastest"
     return (
-        f"With the {name}, by the medians, the fastest is {peer}, "
-        f"at {ratios[peer]:.2f} times our time."
+        f"With the {name}, by the medians, {place}, at {as_text(ratios[peer], 2)} times our time."
     )

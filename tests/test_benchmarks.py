@@ -76,7 +76,13 @@ def test_what_the_script_says_of_each_seed_is_read(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ratio", "words"), [(1.4, "this package is the fastest"), (0.8, "the fastest is JAX, jit")]
+    ("ratio", "words"),
+    [
+        (1.4, "this package is the fastest, ahead of *JAX, jit*"),
+        (1.04, "*JAX, jit* is level with this package"),
+        (0.96, "*JAX, jit* is level with this package"),
+        (0.8, "*JAX, jit* is the fastest"),
+    ],
 )
 def test_the_page_says_who_is_fastest(ratio, words):
     result = copy.deepcopy(RESULTS["steps"]["result"])
