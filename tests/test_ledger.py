@@ -34,6 +34,8 @@ def test_a_row_has_the_narrowest_margin_of_its_claim():
         ledger.Row("z", 2, 2, None),
     ]
     assert ledger.margin_text(ledger.rows(RUNS)[0]) == "40.0% (2 and 1; digits, seed 1)"
+    rounded = ledger.Row("x >= 1", 1, 1, (-1e-9, 1, 1, "mnist 0"))
+    assert ledger.margin_text(rounded) == "0.0% (1 and 1; mnist, seed 0)"
 
 
 @pytest.fixture
@@ -184,6 +186,14 @@ def test_what_chapter_7_says_of_its_other_runs_is_in_the_record():
         )
         # In bits, and in nats; even if both were rounded to our favour.
         assert math.log(2) * (saved + 0.05) + gain + 0.05 < 0
+
+
+def test_a_longer_training_raised_the_kl_of_chapter_7_at_constant_weight():
+    """Chapter 8 says so."""
+    for run in json.loads(ledger.STORED.read_text("utf8"))["07_context_decoders"]["runs"].values():
+        assert float(run["glued"]["longer_kl_constant"]) > float(
+            run["glued"]["shorter_kl_constant"]
+        )
 
 
 def test_on_the_pixels_the_model_with_the_most_kl_gains_by_one_bound_and_loses_by_the_other():

@@ -157,7 +157,7 @@ def margin_text(row):
         return ""
     margin, left, right, run = row.margin
     data, seed = run.split()
-    return f"{margin:.1%} ({left:.4g} and {right:.4g}; {data}, seed {seed})"
+    return f"{margin:z.1%} ({left:.4g} and {right:.4g}; {data}, seed {seed})"
 
 
 def summary(chapters):
@@ -173,7 +173,7 @@ def summary(chapters):
         near = min((row.margin[0] for row in found if row.margin), default=None)
         lines.append(
             f"| {link} | {len(found)} | {in_numbers(runs)} | {failed} "
-            f"| {'–' if near is None else f'{near:.1%}'} |"
+            f"| {'–' if near is None else f'{near:z.1%}'} |"
             if runs
             else f"| {link} | – | none since its code changed | – | – |"
         )
