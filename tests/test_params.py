@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from vae_utils import Params, seed_from_environment
@@ -64,6 +65,14 @@ def test_a_hidden_context_layer_sees_all_pixels():
     assert Params(context_units=8).context is None
     with pytest.raises(ValueError, match="context_units"):
         Params(context_units=8, context=3)
+
+
+def test_sizes_become_integers_of_python():
+    """Keras refuses NumPy's."""
+    sizes = {"latent_size": np.int8(3), "mlp_encoder_units": [np.int64(4)], "context": np.int32(2)}
+    params = Params(**sizes)
+    given = (params.latent_size, *params.mlp_encoder_units, params.context)
+    assert given == (3, 4, 2) and {type(size) for size in given} == {int}
 
 
 def test_replace_checks_too():

@@ -49,6 +49,11 @@ def test_free_bits_charge_only_what_is_above():
     assert float(vae.kl_loss(kl)) == pytest.approx(vae.free + 2.0)
 
 
+def test_a_number_may_be_an_integer_that_tensorflow_can_not_hold():
+    mean, _ = remedies.normalised_encoder(TINY, gamma=10**20)(IMAGES.train)
+    assert np.isfinite(mean).all()
+
+
 @pytest.mark.parametrize("gamma", [0.3, 0.6])
 def test_normalised_means_have_the_deviation_that_was_asked_for(gamma):
     encoder = remedies.normalised_encoder(TINY, gamma)

@@ -223,6 +223,11 @@ def test_bad_grids_are_refused_before_any_training(tmp_path, monkeypatch, change
         tiny_sweep(tmp_path, **changes)
 
 
+def test_a_class_in_place_of_a_likelihood_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="likelihood must be"):
+        tiny_sweep(tmp_path, likelihood=Gaussian)
+
+
 def test_a_bad_run_says_why(tmp_path):
     with pytest.raises(ValueError, match="must divide"):
         tiny_sweep(tmp_path, every=3)

@@ -73,16 +73,18 @@ class Params:
             raise ValueError(
                 f"image_shape must be (height, width, channels); got {self.image_shape}"
             )
+        # Keras takes no integers of NumPy.
         for name in ("latent_size", "conv_kernel", "conv_stride", "conv_units", "batch_size"):
-            check_whole(getattr(self, name), 1, name)
+            object.__setattr__(self, name, check_whole(getattr(self, name), 1, name))
         for name in ("image_shape", "conv_filters", "mlp_encoder_units", "mlp_decoder_units"):
-            for size in getattr(self, name):
-                check_whole(size, 1, f"each of {name}")
+            sizes = [check_whole(size, 1, f"each of {name}") for size in getattr(self, name)]
+            object.__setattr__(self, name, tuple(sizes))
         if not self.conv_filters:
             raise ValueError("conv_filters must hold at least one number; got ()")
-        check_whole(self.context_units, 0, "context_units")
+        units = check_whole(self.context_units, 0, "context_units")
+        object.__setattr__(self, "context_units", units)
         if self.context is not None:
-            check_whole(self.context, 0, "context")
+            object.__setattr__(self, "context", check_whole(self.context, 0, "context"))
         if self.context_units and self.context is not None:
             raise ValueError("context_units must be 0 unless context is None, which is all pixels")
         for name in ("pixel_dropout", "log_std_start", "log_std_bound", "learning_rate"):

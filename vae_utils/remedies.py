@@ -67,7 +67,7 @@ def normalised_encoder(params: Params = Params(), gamma: float = 0.6) -> keras.M
         >>> np.std(mean, axis=0)[:2].round(3)
         array([0.5, 0.5], dtype=float32)
     """
-    check_positive(gamma, "gamma")
+    gamma = float(check_positive(gamma, "gamma"))  # TensorFlow takes no integers above 2⁶³
     plain = mlp_encoder(params)
     mean, log_std = plain.outputs
     # Keras' epsilon, 1e-3, would let small variances stay small, below the floor.
@@ -156,7 +156,7 @@ class GECO(VAE):
         return ops.exp(-self.log_multiplier)
 
     def count_step(self, values):
-        excess = values["mse"] / self.tolerance - 1
+        excess = values["mse"] / float(self.tolerance) - 1
         first = ops.cast(self.step == 0, excess.dtype)
         memory = self.memory * (1 - first)
         self.excess.assign(memory * self.excess + (1 - memory) * excess)
@@ -407,7 +407,7 @@ def with_minimum_norm(decoder: keras.Model, lowest: float) -> keras.Model:
         1.0
     """
     check_network(decoder, "decoder")
-    check_at_least(lowest, 0, "lowest")
+    lowest = float(check_at_least(lowest, 0, "lowest"))
     inputs = getattr(decoder, "inputs", None)  # none before it is built
     readers = [
         layer

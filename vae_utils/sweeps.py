@@ -185,7 +185,7 @@ def _as_text(settings):
     described = {}
     for name, value in sorted(settings.items()):
         # The repr of a Keras schedule is its address in memory.
-        if hasattr(value, "get_config"):
+        if hasattr(value, "get_config") and not isinstance(value, type):
             value = (type(value).__name__, value.get_config())
         described[name] = value
     return repr(described)
