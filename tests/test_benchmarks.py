@@ -92,6 +92,13 @@ def test_the_page_says_who_is_fastest(ratio, words):
     assert steps.tables(result).splitlines()[-1].count(words) == 2
 
 
+def test_a_median_of_runs_that_were_stopped_is_marked():
+    (row,) = RESULTS["quality"]["result"][:1]
+    rows = [{**row, "reached": reached} for reached in range(len(quality.SEEDS) + 1)]
+    marked = [line.count("| > ") for line in quality.tables(rows).splitlines()[2:]]
+    assert marked == [3, 3, 0, 0]
+
+
 def test_xla_is_where_it_pays():
     for found in RESULTS["steps"]["result"].values():
         assert found["times_ours"][steps.SWAPPED]["median"] > 1

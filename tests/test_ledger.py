@@ -167,44 +167,43 @@ def test_rows_are_named_by_their_stretches(numbers, text):
     assert ledger.stretches(numbers) == text
 
 
+def recorded(name):
+    """What the runs of a chapter saw: on both data sets, and on ten seeds or more of each."""
+    runs = json.loads(ledger.STORED.read_text("utf8"))[name]["runs"]
+    assert min(ledger.seeds(runs).values()) >= 10
+    return runs
+
+
+def first_number(run, key):
+    """The first number in a glued text, such as the mean in `−0.1 (−0.2 to 0.0)`."""
+    return ledger.value(run["glued"][key].split()[0])
+
+
 def lists_of_chapter_8(key, data):
     """The remedies that a sentence of chapter 8 lists: a set for each run of the record."""
-    runs = json.loads(ledger.STORED.read_text("utf8"))["08_remedies"]["runs"]
-    texts = [one["glued"][key] for name, one in runs.items() if name.startswith(data)]
-    assert texts
+    texts = [one["glued"][key] for name, one in recorded("08_remedies").items() if data in name]
     return [set(text.replace(" and ", ", ").split(", ")) for text in texts]
 
 
 def test_what_chapter_7_says_of_its_other_runs_is_in_the_record():
     """With the hidden layer, the annealed models' ELBO is below the decoder's without a code."""
-    runs = json.loads(ledger.STORED.read_text("utf8"))["07_context_decoders"]["runs"]
-    assert len(runs) >= 20
-    for run in runs.values():
-        saved, gain = (
-            float(run["glued"][key].split()[0].replace("−", "-"))
-            for key in ("saved_hidden", "hidden_gain")
-        )
+    for run in recorded("07_context_decoders").values():
+        saved, gain = (first_number(run, key) for key in ("saved_hidden", "hidden_gain"))
         # In bits, and in nats; even if both were rounded to our favour.
         assert math.log(2) * (saved + 0.05) + gain + 0.05 < 0
 
 
 def test_a_longer_training_raised_the_kl_of_chapter_7_at_constant_weight():
     """Chapter 8 says so."""
-    for run in json.loads(ledger.STORED.read_text("utf8"))["07_context_decoders"]["runs"].values():
-        assert float(run["glued"]["longer_kl_constant"]) > float(
-            run["glued"]["shorter_kl_constant"]
-        )
+    for run in recorded("07_context_decoders").values():
+        assert first_number(run, "longer_kl_constant") > first_number(run, "shorter_kl_constant")
 
 
 def test_on_the_pixels_the_model_with_the_most_kl_gains_by_one_bound_and_loses_by_the_other():
     """Chapter 8 says so of the run on its page, in two numbers of the quality gate."""
-    for run in json.loads(ledger.STORED.read_text("utf8"))["08_remedies"]["runs"].values():
+    for run in recorded("08_remedies").values():
         assert run["glued"]["most_kl"] == "quality gate"
-        elbo, bound = (
-            float(run["glued"][key].split()[0].replace("−", "-"))
-            for key in ("most_kl_gain", "pixels_bound_gate")
-        )
-        assert elbo < 0 < bound
+        assert first_number(run, "most_kl_gain") < 0 < first_number(run, "pixels_bound_gate")
 
 
 def test_what_chapter_8_says_of_its_other_runs_is_in_the_record():

@@ -53,6 +53,13 @@ def test_a_number_may_be_an_integer_that_tensorflow_can_not_hold():
     mean, _ = remedies.normalised_encoder(TINY, gamma=10**20)(IMAGES.train)
     assert np.isfinite(mean).all()
 
+    class Tolerant(remedies.GECO):
+        tolerance = 10**20
+
+    vae = Tolerant(mlp_encoder(TINY), mlp_decoder(TINY))
+    vae.compile("adam", jit_compile=False)
+    assert np.isfinite(vae.train_on_batch(IMAGES.train[:16])).all()
+
 
 @pytest.mark.parametrize("gamma", [0.3, 0.6])
 def test_normalised_means_have_the_deviation_that_was_asked_for(gamma):

@@ -225,18 +225,13 @@ def test_one_address_everywhere():
     owner, project = slug().split("/")
     top = ["CITATION.cff", "README.md", "pyproject.toml"]
     pages = ["book/intro.md", "book/how-to-use.md", "book/tested.md"]
-    repository, published = "github.com/", ".github.io/"
-    wanted = {repository: [*top, *pages], published: [*top, "CHANGELOG.md"]}
-    for name in {name for names in wanted.values() for name in names}:
-        text = (ROOT / name).read_text("utf8")
-        found = {
-            repository: re.findall(r"github\.com/([\w-]+/[\w-]+)", text),
-            published: re.findall(r"([\w-]+\.github\.io/[\w-]+)", text),
-        }
-        own = {repository: slug(), published: f"{owner}.github.io/{project}"}
-        for kind, others in found.items():
-            assert set(others) <= {own[kind]}, f"{name} names {others}"
-            assert others or name not in wanted[kind], f"{name} does not name {own[kind]}"
+    for pattern, own, files in (
+        (r"github\.com/([\w-]+/[\w-]+)", slug(), [*top, *pages]),
+        (r"([\w-]+\.github\.io/[\w-]+)", f"{owner}.github.io/{project}", [*top, "CHANGELOG.md"]),
+        (r"`([\w-]+/[\w-]+)` and `", slug(), ["CONTRIBUTING.md"]),
+    ):
+        for name in files:
+            assert set(re.findall(pattern, (ROOT / name).read_text("utf8"))) == {own}, name
 
 
 @each_chapter

@@ -81,10 +81,8 @@ class Params:
             object.__setattr__(self, name, tuple(sizes))
         if not self.conv_filters:
             raise ValueError("conv_filters must hold at least one number; got ()")
-        units = check_whole(self.context_units, 0, "context_units")
-        object.__setattr__(self, "context_units", units)
-        if self.context is not None:
-            object.__setattr__(self, "context", check_whole(self.context, 0, "context"))
+        for name in ("context_units", *(["context"] if self.context is not None else [])):
+            object.__setattr__(self, name, check_whole(getattr(self, name), 0, name))
         if self.context_units and self.context is not None:
             raise ValueError("context_units must be 0 unless context is None, which is all pixels")
         for name in ("pixel_dropout", "log_std_start", "log_std_bound", "learning_rate"):
