@@ -156,7 +156,7 @@ class GECO(VAE):
         return ops.exp(-self.log_multiplier)
 
     def count_step(self, values):
-        excess = values["mse"] / float(self.tolerance) - 1
+        excess = values["mse"] / self.tolerance - 1
         first = ops.cast(self.step == 0, excess.dtype)
         memory = self.memory * (1 - first)
         self.excess.assign(memory * self.excess + (1 - memory) * excess)
@@ -407,7 +407,7 @@ def with_minimum_norm(decoder: keras.Model, lowest: float) -> keras.Model:
         1.0
     """
     check_network(decoder, "decoder")
-    lowest = float(check_at_least(lowest, 0, "lowest"))
+    check_at_least(lowest, 0, "lowest")
     inputs = getattr(decoder, "inputs", None)  # none before it is built
     readers = [
         layer
