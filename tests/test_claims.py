@@ -1,6 +1,5 @@
 """The command that counts how often each claim holds."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import claims
+from tools import claims, record
 
 ROOT = Path(__file__).parents[1]
 
@@ -118,23 +117,23 @@ def test_results_are_kept_until_the_code_changes(tmp_path, monkeypatch):
     nbformat.write(notebook_of("assert 2 > 1"), path)
     monkeypatch.setattr(claims, "STORED", tmp_path / "claims.json")
     claims.main(1, [path])
-    kept = json.loads((tmp_path / "claims.json").read_text())
+    kept = record.read(tmp_path / "claims.json")
     assert set(kept["01_one"]["runs"]) == {"mnist 100", "digits 100"}
     assert all(one["claims"] == {"2 > 1": True} for one in kept["01_one"]["runs"].values())
     kept["01_one"]["runs"]["mnist 100"]["glued"] = {"seen": "before"}  # so not again
-    (tmp_path / "claims.json").write_text(json.dumps({**kept, "02_two": kept["01_one"]}))
+    record.write(tmp_path / "claims.json", {**kept, "02_two": kept["01_one"]})
     assert claims.main(2, [path]) == []
-    more = json.loads((tmp_path / "claims.json").read_text())
+    more = record.read(tmp_path / "claims.json")
     assert len(more["01_one"]["runs"]) == 4 and more["02_two"] == kept["01_one"]
     assert more["01_one"]["runs"]["mnist 100"] == kept["01_one"]["runs"]["mnist 100"]
     claims.forget("01_one")
-    assert json.loads((tmp_path / "claims.json").read_text()) == {"02_two": more["02_two"]}
+    assert record.read(tmp_path / "claims.json") == {"02_two": more["02_two"]}
     nbformat.write(notebook_of("assert False"), path)
     failed = ["01_one, mnist, seed 100: False", "01_one, digits, seed 100: False"]
     assert claims.main(1, [path]) == failed
     assert claims.main(1, [path]) == failed  # nothing runs, and it is named again
     assert claims.main(0, [path]) == []  # of seeds that are asked for alone
-    kept = json.loads((tmp_path / "claims.json").read_text())
+    kept = record.read(tmp_path / "claims.json")
     assert set(kept["01_one"]["runs"]) == {"mnist 100", "digits 100"}
     assert all(one["claims"] == {"False": False} for one in kept["01_one"]["runs"].values())
 
@@ -154,7 +153,7 @@ def test_a_call_with_a_claim_that_failed_ends_in_an_error(tmp_path):
         "01_one, mnist, seed 100: 1 > 2",
         "01_one, digits, seed 100: 1 > 2",
     ]
-    kept = json.loads((tmp_path / "benchmarks" / "claims.json").read_text())["01_one"]["runs"]
+    kept = record.read(tmp_path / "benchmarks" / "claims.json")["01_one"]["runs"]
     assert [one["claims"]["1 > 2"] for one in kept.values()] == [False, False]
 
 

@@ -1,6 +1,5 @@
 """The tools that run for hours, killed with SIGKILL at any moment and continued."""
 
-import json
 import multiprocessing
 import os
 
@@ -8,7 +7,7 @@ import nbformat
 import pytest
 from killing import killed_again_and_again
 
-from tools import claims, execute
+from tools import claims, execute, record
 
 # Half of the seeds fail the second claim.
 CELL = "import os\nseed = int(os.environ['VAE_SEED'])\nassert seed > 90\nassert seed % 20 == 0"
@@ -32,10 +31,10 @@ def test_a_killed_count_of_claims_ends_as_one_that_was_not(tmp_path, tried):
     whole, *continued = killed_again_and_again(
         a_count_of_claims, tmp_path, 20, start=1, files=12, tried=tried
     )
-    runs = json.loads((whole / "claims.json").read_text())["01_one"]["runs"]
+    runs = record.read(whole / "claims.json")["01_one"]["runs"]
     assert [one["claims"]["seed % 20 == 0"] for one in runs.values()].count(True) == 4
     for folder in continued:
-        assert json.loads((folder / "claims.json").read_text())["01_one"]["runs"] == runs
+        assert record.read(folder / "claims.json")["01_one"]["runs"] == runs
 
 
 def test_a_count_whose_worker_was_killed_says_that_runs_are_missing(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import ledger
+from tools import ledger, record
 
 RUNS = {
     f"digits {seed}": {
@@ -89,7 +89,7 @@ def test_a_notebook_whose_code_changed_has_no_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger, "STORED", tmp_path / "claims.json")
     for code, runs in ((ledger.fingerprint(path), RUNS), ("another", {})):
         stored = {"01_one": {"code": code, "runs": RUNS}}
-        (tmp_path / "claims.json").write_text(json.dumps(stored))
+        record.write(tmp_path / "claims.json", stored)
         ledger.counted.cache_clear()
         assert ledger.counted() == {"01_one": runs}
     ledger.counted.cache_clear()
@@ -108,7 +108,7 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
     metadata = {"language_info": {"name": "python", "pygments_lexer": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
     stored = {"01_one": {"code": ledger.fingerprint(path), "runs": RUNS}}
-    (tmp_path / "benchmarks" / "claims.json").write_text(json.dumps(stored))
+    record.write(tmp_path / "benchmarks" / "claims.json", stored)
     faults = {
         "a page torn out": {"tried": 1_000, "failed": False},
         "a page upside down": {"tried": 3, "failed": True},
@@ -169,7 +169,7 @@ def test_rows_are_named_by_their_stretches(numbers, text):
 
 def recorded(name):
     """What the runs of a chapter saw: on both data sets, and on ten seeds or more of each."""
-    runs = json.loads(ledger.STORED.read_text("utf8"))[name]["runs"]
+    runs = record.read(ledger.STORED)[name]["runs"]
     assert min(ledger.seeds(runs).values()) >= 10
     return runs
 

@@ -22,9 +22,8 @@ import nbformat
 import yaml
 from tqdm import tqdm
 
-from tools import kernels
+from tools import kernels, record
 from tools.execute import ROOT, side_by_side
-from tools.whole_files import replace_text
 
 DATA = ("mnist", "digits")
 # A chapter also uses a few seeds above its own, hence the distance.
@@ -183,19 +182,11 @@ def failures(runs):
     return named
 
 
-def stored():
-    return json.loads(STORED.read_text("utf8")) if STORED.exists() else {}
-
-
-def store(results):
-    replace_text(STORED, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-
-
 def forget(name):
     """Drop what was seen of a notebook, so that the next call runs it anew."""
-    results = stored()
+    results = record.read(STORED)
     results.pop(name, None)
-    store(results)
+    record.write(STORED, results)
 
 
 def main(count, paths):
@@ -204,7 +195,7 @@ def main(count, paths):
     Returns:
         The names of what failed on the seeds asked for, whether it ran now or before.
     """
-    results = stored()
+    results = record.read(STORED)
     timeout = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["execute"]["timeout"]
     for path in paths:
         if results.get(path.stem, {}).get("code") != fingerprint(path):
@@ -232,7 +223,7 @@ def main(count, paths):
                 lost += 1
                 continue
             tqdm.write(f"{path.stem}, {data}, seed {seed}: {in_words(one)}")
-            store(results)
+            record.write(STORED, results)
     if lost:
         sys.exit(f"{lost} of {len(missing)} runs broke off; the next call repeats them")
     return failures(

@@ -17,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 
 # jupyter-book has this folder on its path, and not the one above.
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from tools import record  # noqa: E402
 from tools.claims import DATA, ROOT, STORED, counting, fingerprint  # noqa: E402
 
 FAULTS = ROOT / "benchmarks" / "faults.json"
@@ -40,7 +41,7 @@ class Row:
 @cache
 def counted():
     """Return what was counted of each notebook whose code is still the same: name -> runs."""
-    stored = json.loads(STORED.read_text("utf8"))
+    stored = record.read(STORED)
     paths = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     return {
         name: stored[name]["runs"] if stored.get(name, {}).get("code") == fingerprint(path) else {}
