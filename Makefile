@@ -31,7 +31,7 @@ help:
 	@echo "make pdf          print the built book to _build/posterior-collapse.pdf (needs Chromium)"
 	@echo "make zip          pack the built book into _build/posterior-collapse-html.zip"
 	@echo "make notebooks    only run the notebooks, or some of them: NOTEBOOKS=notebooks/01_theory.ipynb"
-	@echo "make twice        the same, but run all cells of a notebook twice in one kernel"
+	@echo "make twice        run all cells of every notebook twice in one kernel, or of some: NOTEBOOKS=…"
 	@echo "make test         check the package, the repository and every notebook (runs are kept for make pages)"
 	@echo "make fuzz         call the public functions with random and bad arguments, more than 12,000 cases (make test: about 900)"
 	@echo "make test-oldest  check the package with the oldest versions that it supports"
@@ -80,11 +80,12 @@ notebooks: $(READY)
 	$(BIN)/python -m tools.execute .venv/kept/$$( $(FINGERPRINT)) $(NOTEBOOKS)
 
 # As a reader does who runs all cells again.
-twice: $(READY)
+twice: $(TESTED)
 	@$(check)
 	rm -rf .venv/twice
 	$(BIN)/python -m tools.twice .venv/twice $(NOTEBOOKS)
-	$(BIN)/python -m tools.execute .venv/twice/kept .venv/twice/*.ipynb
+	$(PARALLEL) --nbmake --nbmake-timeout=3600 $(if $(NOTEBOOKS),,$(call record,twice) --all-try "a notebook run twice in one kernel") \
+	  .venv/twice/*.ipynb
 
 # Settings in another folder look for the extension from there.
 HERE := s|: tools\([,}]\)|: $(CURDIR)/tools\1|g
@@ -92,12 +93,16 @@ HERE := s|: tools\([,}]\)|: $(CURDIR)/tools\1|g
 # Notebooks that the folder doesn't hold run first, two at a time; jupyter-book then finds all of them.
 define build
 	kept="$(1)" && $(BIN)/python -m tools.execute "$$kept" && \
-	sed "$(HERE); s|execute_notebooks: *force|execute_notebooks: cache\n  cache: $$kept|" _config.yml > .venv/pages.yml
+	sed "$(HERE); s|execute_notebooks: *force|execute_notebooks: cache|; s|cache: *\"\"|cache: $$kept|" _config.yml > .venv/pages.yml
 	@echo "Building the pages: a minute or two. Only warnings are shown."
 	$(BIN)/jupyter-book build . --config .venv/pages.yml --quiet --warningiserror --nitpick --keep-going
 	@echo
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 endef
+
+# Tests share the cores; and what was tried is written down for the page on these tests.
+PARALLEL = $(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1
+record = -p tools.record_faults --record-faults benchmarks/faults/$(1).json
 
 test: $(TESTED)
 	$(BIN)/ruff check .
@@ -105,26 +110,27 @@ test: $(TESTED)
 	$(BIN)/mypy
 	$(BIN)/codespell
 	@$(check)
-	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 --nbmake --nbmake-timeout=3600 \
+	$(PARALLEL) --nbmake --nbmake-timeout=3600 \
 	  -p tools.keep_notebooks --keep-notebooks .venv/kept/$$( $(FINGERPRINT)) \
-	  -p tools.record_faults --record-faults benchmarks/faults.json --durations 25 --doctest-modules notebooks tests vae_utils
+	  $(call record,test) --durations 25 --doctest-modules notebooks tests vae_utils
 	@echo "Left out: the built book in a browser (make book test-browser)."
 
 # Other cases each time; those of `make test` are the same each time.
 fuzz: $(TESTED)
-	FUZZ=1 $(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --maxschedchunk=1 tests/test_fuzz.py
+	FUZZ=1 $(PARALLEL) $(call record,fuzz) tests/test_fuzz.py
 
-# With one core for each of two workers, as in `make test`; without notebooks and the book. What other
-# versions warn of is theirs.
+# Without notebooks and the book. What other versions warn of is theirs, if our code is not the reason.
+test-oldest test-newest: BIN = .venv-$(@:test-%=%)/bin
 test-oldest test-newest: test-%: .venv-%/.ready
-	.venv-$*/bin/python -m pytest -n $$(.venv-$*/bin/python -m tools.cpu_share) --maxschedchunk=1 \
-	  -W default -W error::RuntimeWarning $(PACKAGE_TESTS)
+	$(PARALLEL) $(call record,$@) --all-try "the package's tests with the $* versions" \
+	  -o filterwarnings="$$(printf '%s\n' default error::RuntimeWarning error::DeprecationWarning:vae_utils \
+	    error::PendingDeprecationWarning:vae_utils error::FutureWarning:vae_utils)" $(PACKAGE_TESTS)
 
 ALONE := tests_browser/test_live_alone.py
 
 # What `make book` built, in Debian's Chromium or in what CHROMIUM names; the live page in Firefox, too.
 test-browser: $(TESTED)
-	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --dist loadfile --ignore $(ALONE) tests_browser
+	$(BIN)/python -m pytest -n $$( $(BIN)/python -m tools.cpu_share) --dist loadfile $(call record,test-browser) --ignore $(ALONE) tests_browser
 	$(BIN)/python -m pytest $(ALONE)
 
 # For this machine alone, and with a token, as is the default.
@@ -242,7 +248,8 @@ $(TESTED): requirements-test.txt $(READY)
 # The lower bounds of pyproject.toml on the oldest Python; nothing of requirements.txt.
 OLDEST_PYTHON := 3.11
 PACKAGE_TESTS := $(filter-out $(patsubst %,tests/test_%.py,benchmarks bill burda claims execute exercises export figures \
-  killed_tools lab late_sliders ledger numbers order pdf pictures playground quick_pages repository scripts sliders),\
+  killed_tools lab late_sliders ledger numbers order pdf pictures playground quick_pages record record_faults repository \
+  scripts sliders),\
   $(sort $(wildcard tests/test_*.py)))
 
 .venv-oldest/.ready: oldest.txt pyproject.toml

@@ -158,8 +158,10 @@ def test_a_pickle_is_never_loaded(tmp_path, cache, serve, tried, pack):
     assert server.asked.count("GET") == 1
 
 
-def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+@pytest.mark.fault("a data file that can't be read")
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch, tried):
     """As root may read everything, by a name that is too long for any file system."""
+    tried(2)
     with pytest.raises(ValueError, match="can't be read .File name too long.. folder must be"):
         load_images("mnist", tmp_path / (300 * "x"))
     monkeypatch.setenv("KERAS_HOME", 300 * "x")
@@ -244,8 +246,10 @@ def test_a_download_that_cannot_be_kept_is_used_all_the_same(serve, good_content
     assert [path.name for path in cache.glob("*")] == ["mnist.npz"]
 
 
-def test_a_download_that_never_starts_is_not_waited_for(serve, good_content):
+@stopping
+def test_a_download_that_never_starts_is_not_waited_for(serve, good_content, tried):
     """As behind a proxy that answers by itself, while the server is out of reach."""
+    tried()
     serve(good_content, stop_at=0, then="fall silent")
     loaded = []
     thread = threading.Thread(target=lambda: loaded.append(load_images()), daemon=True)
@@ -254,8 +258,10 @@ def test_a_download_that_never_starts_is_not_waited_for(serve, good_content):
     assert loaded and loaded[0].name == "digits"
 
 
-def test_a_slow_download_is_waited_for(serve, good_content, monkeypatch):
+@pytest.mark.fault("a slow server")
+def test_a_slow_download_is_waited_for(serve, good_content, monkeypatch, tried):
     """All of it may take longer than any of its parts."""
+    tried()
     monkeypatch.setattr(data, "NETWORK_PATIENCE_SECONDS", 1.0)
     serve(good_content, pause=0.15)
     assert_is_small_mnist(load_images("mnist"))

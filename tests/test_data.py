@@ -50,7 +50,7 @@ def test_the_argument_goes_before_the_environment(tmp_path, monkeypatch):
 
 
 def test_the_checksums_are_those_of_the_real_arrays(real_checksums):
-    """Where the real file is at hand it is read; its checksums are published, see shared/data."""
+    """Where the real file is at hand it is read; its checksums are published."""
     published = {
         "x_train": "741c9888",
         "y_train": "1feba77c",

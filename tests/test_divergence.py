@@ -56,8 +56,8 @@ WEIGHTS = (0.0, 1.0, 30.0, 1000.0)
 SCALES = (Gaussian(1e-6), Gaussian(1e-2), Gaussian(1e4), Bernoulli())
 GRID = [
     *itertools.product(["mlp"], SCALES, RATES, WEIGHTS, (0, 1)),
-    *itertools.product(["conv"], (Gaussian(1e-6), Bernoulli()), (1e-3, 1.0), WEIGHTS, (0,)),
-    *itertools.product(["context"], (Bernoulli(),), (1e-3, 0.3, 1.0), WEIGHTS, (0, 1)),
+    *itertools.product(["conv"], (SCALES[0], *SCALES[2:]), (1e-3, 1.0), WEIGHTS, (0,)),
+    *itertools.product(["context"], (Bernoulli(),), (1e-3, 1.0), WEIGHTS, (0, 1)),
 ]
 
 
@@ -65,12 +65,13 @@ GRID = [
 def test_no_extreme_setting_makes_a_nan(tried):
     for architecture, likelihood, rate, weight, seed in GRID:
         changes = dict(likelihood=likelihood, learning_rate=rate, kl_weight=weight, seed=seed)
+        steps = 100 if rate == 1 and seed == 0 else 10
         tried()
-        result, said = run(architecture, **changes)
+        result, said = run(architecture, steps, **changes)
         no_nan(result.record.values())
         no_nan(result.vae.get_weights())
         no_nan(summary(result.vae, IMAGES.test).values())
-        early = int(result.vae.step) < 10
+        early = int(result.vae.step) < steps
         assert early == any(sentence.endswith(ADVICE) for sentence in said), changes
     assert len(GRID) == 200
 

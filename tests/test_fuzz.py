@@ -8,9 +8,11 @@ import functools
 import math
 import os
 import re
+import signal
 import tempfile
 import traceback
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -138,11 +140,27 @@ def fuzz(*names, cases, many):
     return register
 
 
+@contextmanager
+def at_most(seconds):
+    """Fail if what is done meanwhile does not end. (Hypothesis looks only when it has ended.)"""
+
+    def give_up(*_):
+        pytest.fail(f"no answer within {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def answer(call, judge=finite):
     """Judge what a call returns; a refusal must be the package's own, in words."""
     CALLED.add(NOW[-1])
     try:
-        with np.errstate(all="raise", under="ignore"):
+        with at_most(seconds=120), np.errstate(all="raise", under="ignore"):
             result = call()
     except ValueError as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
@@ -793,6 +811,13 @@ def test_any_input_gives_a_right_answer_or_a_sentence(name, tried, capsys):
         tried(count)
     assert name in ANSWERED, "all of them were refused"
     assert count >= (many if MANY else cases) // 2
+
+
+def test_a_call_that_hangs_fails():
+    with pytest.raises(pytest.fail.Exception, match="no answer within 0.1 seconds"):
+        with at_most(seconds=0.1):
+            while True:
+                pass
 
 
 def test_enough_was_planned():

@@ -115,7 +115,10 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
         "a page wet": {"tried": 0, "failed": True},
         "a page burnt": {"tried": 0, "failed": False},
     }
-    (tmp_path / "benchmarks" / "faults.json").write_text(json.dumps(faults))
+    (tmp_path / "benchmarks" / "faults").mkdir()
+    (tmp_path / "benchmarks" / "faults" / "test.json").write_text(json.dumps(faults))
+    more = {"an old page": {"tried": 2_000, "failed": False}}
+    (tmp_path / "benchmarks" / "faults" / "fuzz.json").write_text(json.dumps(more))
     page = "# Tested\n\n```{faults}\n```\n\n```{claims}\n```\n"
     (tmp_path / "book" / "tested.md").write_text(page)
     (tmp_path / "index.md").write_text(
@@ -127,7 +130,7 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
         "from tools import ledger\n"
         "ledger.ROOT = pathlib.Path(__file__).parent\n"
         "ledger.STORED = ledger.ROOT / 'benchmarks' / 'claims.json'\n"
-        "ledger.FAULTS = ledger.ROOT / 'benchmarks' / 'faults.json'\n"
+        "ledger.FAULTS = ledger.ROOT / 'benchmarks' / 'faults'\n"
         "extensions = ['myst_nb', 'sphinx_design', 'tools.ledger']\n"
         "nb_execution_mode = 'off'\n"
     )
@@ -146,12 +149,14 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
         "0.5 nats … 1.5 nats",
         "(Not listed: 2 that are the same in all runs on a data set.)",
         "<td><p>1,000</p></td>",
+        "<td><p>2,000</p></td>",
         "passed",
     ):
         assert part in tested, part
     outcomes = [tested.split(f"<p>{fault}</p>")[1].split("</tr>")[0] for fault in faults]
     for outcome, told in zip(outcomes, ("passed", "failed", "failed", "not tried")):
-        assert told in outcome
+        assert told in outcome and '"pre">test<' in outcome
+    assert '"pre">fuzz<' in tested.split("<p>an old page</p>")[1]
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,11 @@ EARLIER = json.dumps({"a page in Latin": {"tried": 1, "failed": False}})
 def recorded(tmp_path):
     """A function that runs tests, where there is a record already, and returns the new one."""
 
-    def run(tests=TESTS, workers="1", **more):
+    def run(tests=TESTS, workers="1", options=(), **more):
         (tmp_path / "test_it.py").write_text(tests)
         record = tmp_path / "faults.json"
         record.write_text(EARLIER)
-        options = ["-p", "xdist", "-n", workers]
+        options = ["-p", "xdist", "-n", workers, *options]
         options += ["-p", "tools.record_faults", "--record-faults", str(record)]
         subprocess.run(
             [sys.executable, "-m", "pytest", "--rootdir", str(tmp_path), *options, str(tmp_path)],
@@ -79,6 +79,12 @@ def test_faults_are_added_up_over_the_tests_and_workers(recorded):
         "a page upside down": {"tried": 3, "failed": True},
         "a page wet": {"tried": 0, "failed": True},
     }
+
+
+def test_what_all_tests_try_is_counted_in_place_of_their_own(recorded):
+    """One was skipped, and one failed before it began."""
+    counted = json.loads(recorded(options=["--all-try", "wet paper"]))
+    assert counted == {"wet paper": {"tried": 4, "failed": True}}
 
 
 def test_a_run_that_did_not_see_all_tests_through_leaves_the_record(recorded):
