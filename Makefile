@@ -1,7 +1,7 @@
 # Each target sets itself up: `make book` is all that a fresh clone needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pages pdf zip notebooks twice test fuzz test-oldest test-newest test-browser lab bench claims \
+.PHONY: help book pages pdf zip downloads notebooks twice test fuzz test-oldest test-newest test-browser lab bench claims \
   claims-of-the-week links pictures audit sbom check-tag pins clean .venv-newest/.ready
 
 BIN := .venv/bin
@@ -30,6 +30,7 @@ help:
 	@echo "make pages        the same while writing: run only notebooks that have changed"
 	@echo "make pdf          print the built book to _build/posterior-collapse.pdf (needs Chromium)"
 	@echo "make zip          pack the built book into _build/posterior-collapse-html.zip"
+	@echo "make downloads    both, and put them beside the pages, to be published with them"
 	@echo "make notebooks    only run the notebooks, or some of them: NOTEBOOKS=notebooks/01_theory.ipynb"
 	@echo "make twice        run all cells of every notebook twice in one kernel, or of some: NOTEBOOKS=…"
 	@echo "make test         check the package, the repository and every notebook (runs are kept for make pages)"
@@ -74,6 +75,12 @@ pdf: $(TESTED)
 
 zip: $(READY)
 	$(BIN)/python -m tools.zipped _build/html _build/posterior-collapse-html.zip
+
+# Both beside the pages, where the first page links to them.
+downloads:
+	rm -f _build/html/posterior-collapse*
+	$(MAKE) zip pdf
+	cp _build/posterior-collapse-html.zip _build/posterior-collapse.pdf _build/html
 
 notebooks: $(READY)
 	@$(check)

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -41,3 +42,8 @@ def test_what_needs_what_is_among_what_is_listed(written):
     assert needs.keys() <= listed and set().union(*needs.values()) <= listed
     (keras,) = (ref for ref in needs if ref.startswith("keras=="))
     assert any(ref.startswith("numpy==") for ref in needs[keras])
+
+
+def test_it_names_no_folder_of_the_machine_that_wrote_it(written):
+    text = json.dumps(written)
+    assert str(Path(__file__).parents[1]) not in text and str(Path.home()) not in text

@@ -524,7 +524,17 @@ def test_the_workflows_call_targets_that_the_makefile_has():
             targets = {word for word in match[1].split() if "=" not in word}
             assert targets <= set(phony), f"{name}: {line}"
             called |= targets
-    assert {"test", "book", "test-browser", "test-oldest", "test-newest", "audit"} <= called
+        elif name != ".ci/run":  # only what speaks to GitHub needs no target
+            assert re.search(r"\bgh (issue|run|release) |^(else|fi)\b", line), f"{name}: {line}"
+    assert {"test", "book", "test-browser", "downloads", "twice", "audit"} <= called
+    assert {"test-oldest", "test-newest"} <= called
+
+
+def test_where_the_tests_run_there_is_the_history_that_one_of_them_reads():
+    for file in sorted((ROOT / ".github/workflows").glob("*.yml")):
+        for job in yaml.safe_load(file.read_text("utf8"))["jobs"].values():
+            if any(step.get("run") == "make test" for step in job["steps"]):
+                assert job["steps"][0]["with"]["fetch-depth"] == 0, file.name
 
 
 def test_a_release_is_called_what_it_contains(tmp_path):

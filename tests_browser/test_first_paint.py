@@ -17,6 +17,7 @@ from tools.toc import pages
 
 # A phone far from its mast: bytes a second, and milliseconds there and back.
 SLOW_4G = {"downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8, "latency": 150}
+AT_ONCE = {"downloadThroughput": -1, "uploadThroughput": -1, "latency": 0}
 FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
@@ -59,13 +60,13 @@ def compressed():
         server.shutdown()
 
 
-def first_paint(browser, address):
+def first_paint(browser, address, network=SLOW_4G):
     """Milliseconds until the first words, for a reader who was never here; inf after 10 seconds."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     session = context.new_cdp_session(page)
     session.send("Network.enable")
-    session.send("Network.emulateNetworkConditions", {"offline": False, **SLOW_4G})
+    session.send("Network.emulateNetworkConditions", {"offline": False, **network})
     page.goto(address, wait_until="commit")
     try:
         return page.wait_for_function(FIRST_PAINT, timeout=10_000).json_value()
@@ -76,6 +77,13 @@ def first_paint(browser, address):
 
 
 @pytest.mark.parametrize("name", [*pages(), "genindex", "search"])
-def test_the_first_words_are_there_within_a_second(browser, compressed, name):
-    limit = 1000 * slowness()
-    assert least(lambda: first_paint(browser, f"{compressed}/{name}.html"), limit) < limit
+def test_the_first_words_are_there_within_a_second(browser, compressed, name, record_property):
+    address = f"{compressed}/{name}.html"
+    limit, slow = 1000.0, slowness()
+    if (
+        slow > 1
+    ):  # what the processor takes longer than on the reference machine, of all but waiting
+        limit += (1 - 1 / slow) * first_paint(browser, address, AT_ONCE)
+    taken = least(lambda: first_paint(browser, address), limit)
+    record_property("first paint in ms, of at most", (round(taken), round(limit)))
+    assert taken < limit

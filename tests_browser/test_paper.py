@@ -35,6 +35,11 @@ def headings(levels):
             yield heading
 
 
+def test_no_sheet_names_a_folder_of_the_machine_that_printed_it(paper):
+    texts = [page.extract_text() for page in paper.pages]
+    assert not [text for text in texts if str(toc.ROOT) in text or str(PAGES) in text]
+
+
 def test_the_outline_names_each_page_and_the_contents_their_sheets(paper):
     titles = [heading.get_text() for heading in headings("h1")]
     entries = [entry for entry in paper.outline if not isinstance(entry, list)]
