@@ -202,6 +202,7 @@ def test_axe_finds_nothing_and_the_focus_is_seen(visit, name):
         page.emulate_media(color_scheme=scheme)
         expect(page.locator("html")).to_have_attribute("data-theme", scheme)
         page.evaluate("Promise.all(document.getAnimations().map(change => change.finished))")
+        page.wait_for_timeout(500)  # after 300 ms the theme looks for what is too wide
         # A name that differs from the words on a button is no error by default.
         rules = {"label-content-name-mismatch": {"enabled": True}}
         found = Axe().run(page, options={"rules": rules})

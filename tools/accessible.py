@@ -61,6 +61,12 @@ def repair(app, failure):
                 path.write_text(after, "utf8")
 
 
+# The theme looks which code is wider than its box, and makes that reachable by keyboard, when the
+# window changes; but what is folded has no width until it is opened.
+OPENED = 'document.addEventListener("toggle", () => dispatchEvent(new Event("resize")), true);'
+
+
 def setup(app):
+    app.add_js_file(None, body=OPENED)
     app.connect("build-finished", repair)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
