@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,8 +45,9 @@ print([float(abs(weight).sum()).hex() for weight in run.vae.get_weights()])
 
 
 def begin_build(folder, home):
-    """Start a build of one small notebook, as in a clone of its own."""
-    folder.mkdir()
+    """Start a build of one small notebook, in a copy of the repository's programs."""
+    shutil.copytree(ROOT / "tools", folder / "tools")
+    shutil.copy(ROOT / "_config.yml", folder)
     path = folder / "trains.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TRAINS)]), path)
     elsewhere = ("XDG_", "KERAS_HOME", "MPL", "JUPYTER_", "IPYTHON")
@@ -53,7 +55,7 @@ def begin_build(folder, home):
     command = [sys.executable, "-m", "tools.execute", folder / "kept", path]
     return subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env={**plain, "HOME": str(home), "JUPYTER_PREFER_ENV_PATH": "1"},
         stderr=subprocess.PIPE,
         text=True,
@@ -67,7 +69,7 @@ def printed(folder):
     return "".join(output.get("text", "") for output in merged.cells[0].outputs)
 
 
-@pytest.mark.fault("a small notebook in two simultaneous builds that share a home folder")
+@pytest.mark.fault("two simultaneous builds, in two copies of the repository and one home folder")
 def test_two_builds_at_once_in_one_home_folder_do_not_meet(tmp_path, tried):
     for number in range(2):
         home = tmp_path / f"home{number}"
