@@ -79,6 +79,14 @@ def test_log_likelihoods_are_those_of_scipys_normal_distribution(beta):
     np.testing.assert_allclose(each, normal.logpdf(DATA))
 
 
+@pytest.mark.parametrize("variance", [1e-3, 1e-300])
+def test_where_w_reaches_every_direction_any_small_variance_will_do(variance):
+    weights, rows = np.array([[0.0, 1.0], [1.0, 1.0]]), np.array([[1.0, 1.0]])
+    normal = multivariate_normal(np.zeros(2), weights @ weights.T + variance * np.eye(2))
+    each = linear.log_likelihood(weights, np.zeros(2), variance, rows)
+    np.testing.assert_allclose(each, normal.logpdf(rows))
+
+
 def test_at_weight_1_the_elbo_is_the_log_likelihood_and_else_below():
     best = linear.optimum(COVARIANCE, 3, 0.2)
     assert best.elbo == pytest.approx(best.log_likelihood)

@@ -242,9 +242,10 @@ def log_likelihood(
         variances = np.square(scales) + variance
         centred = rows.reshape(len(rows), -1) - mean
         along = centred @ reached
-        beyond = centred - along @ reached.T
-        squares = (np.square(along) / variances).sum(1) + np.square(beyond).sum(1) / variance
+        squares = (np.square(along) / variances).sum(1)
         idle = pixels - len(scales)
+        if idle:  # else nothing lies beyond them but rounding, which a small σ² would blow up
+            squares += np.square(centred - along @ reached.T).sum(1) / variance
         log_determinant = np.log(variances).sum() + idle * np.log(variance)
         result = -0.5 * (pixels * np.log(2 * np.pi) + log_determinant + squares)
     check_finite([result], "weights, mean, images and variance")
