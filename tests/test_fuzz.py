@@ -122,6 +122,7 @@ def finite(result):
 ACCEPTED = re.compile(
     r"\bmust\b|\bneeds?\b|are needed|either .* or|go with|all images of a VAE count alike"
     r"|the target of a VAE is its input|can't|only Gaussian"
+    r"|compile it without|: pass |: build both |: set them |[Mm]ultiply|divide"
 )
 FUZZED = {}  # name -> function that draws the arguments, calls, and judges the answer
 NOW = [""]  # the name that is fuzzed

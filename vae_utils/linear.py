@@ -198,7 +198,7 @@ def best_variance(eigenvalues: np.ndarray, latent_size: int) -> float:
     if np.abs(values).max() > LARGEST_FLOAT:
         raise ValueError("eigenvalues must fit into float32, whose largest number is 3.4e38")
     if values[-1] < -1e-6 * values[0]:
-        raise ValueError(f"the eigenvalues of a covariance are not negative; got {values[-1]:g}")
+        raise ValueError(f"eigenvalues of a covariance must not be negative; got {values[-1]:g}")
     return float(np.mean(values[latent_size:]))
 
 
