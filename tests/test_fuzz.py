@@ -4,11 +4,13 @@
 """
 
 import dataclasses
+import faulthandler
 import functools
 import math
 import os
 import re
 import signal
+import sys
 import tempfile
 import traceback
 import warnings
@@ -143,16 +145,21 @@ def fuzz(*names, cases, many):
 
 @contextmanager
 def at_most(seconds):
-    """Fail if what is done meanwhile does not end. (Hypothesis looks only when it has ended.)"""
+    """Fail if what is done meanwhile does not end. (Hypothesis looks only when it has ended.)
+
+    If it hangs outside of Python, the process ends; then the run fails, and no record is written.
+    """
 
     def give_up(*_):
         pytest.fail(f"no answer within {seconds:g} seconds")
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
+    faulthandler.dump_traceback_later(2 * seconds, exit=True, file=sys.__stderr__)
     try:
         yield
     finally:
+        faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tools import ledger, record
 
+ROOT = Path(__file__).parents[1]
 RUNS = {
     f"digits {seed}": {
         "claims": {"x > 1": True, "y > 1": seed == 0, "z": True},
@@ -170,6 +172,17 @@ def test_the_rows_stand_below_the_code_and_lead_to_the_page(tmp_path):
 )
 def test_rows_are_named_by_their_stretches(numbers, text):
     assert ledger.stretches(numbers) == text
+
+
+@pytest.mark.parametrize("tests, target", [("tests", "test"), ("tests_browser", "test-browser")])
+def test_the_record_of_faults_has_those_that_are_tried_now(tests, target):
+    """`make test` and `make test-browser` write them; their records are committed."""
+    marked = set()
+    for file in (ROOT / tests).glob("*.py"):
+        if file.stem not in ("test_record_faults", "test_ledger"):  # whose faults are made up
+            marked |= set(re.findall(r'mark\.fault\(\s*"([^"]+)"', file.read_text("utf8")))
+    record = json.loads((ledger.FAULTS / f"{target}.json").read_text("utf8"))
+    assert marked and record.keys() == marked
 
 
 def recorded(name):

@@ -33,5 +33,13 @@ def test_texts_stand_once_and_each_run_has_a_line(tmp_path):
     assert sum(line.startswith(('"a": {', '"b": {')) for line in text.splitlines()) == 2
 
 
+def test_a_line_with_a_value_too_few_is_not_read(tmp_path):
+    path = tmp_path / "claims.json"
+    record.write(path, {"01_one": {"code": "1f", "runs": {"a": WHOLE}}})
+    path.write_text(path.read_text("utf8").replace('"claims": [true, false]', '"claims": [true]'))
+    with pytest.raises(ValueError, match="shorter"):
+        record.read(path)
+
+
 def test_without_a_file_nothing_is_recorded(tmp_path):
     assert record.read(tmp_path / "claims.json") == {}

@@ -208,7 +208,7 @@ def test_axe_finds_nothing_and_the_focus_is_seen(visit, name):
         found = Axe().run(page, options={"rules": rules})
         assert found.violations_count == 0, found.generate_report()
         count, unseen = page.evaluate(UNSEEN_FOCUS)
-        assert count > 5 and unseen == []
+        assert count > (5 if name == "search" else 20) and unseen == []
 
 
 @pytest.mark.parametrize("name", ["book/intro", "notebooks/04_kld_annealing"])
@@ -273,6 +273,7 @@ def unpacked(tmp_path_factory):
 @pytest.mark.parametrize("name", ["notebooks/01_theory", "notebooks/04_kld_annealing"])
 def test_the_unpacked_zip_needs_no_server(browser, unpacked, name):
     page, wrong = browser.new_page(), []
+    page.route(re.compile("^https?:"), lambda route: route.abort())  # which is a failed request
     page.on("requestfailed", lambda request: wrong.append(request.url))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda line: line.type == "error" and wrong.append(line.text))

@@ -47,7 +47,11 @@ def _without_texts(seen, texts):
 
 def _with_texts(seen, texts):
     return seen | {
-        part: {text: value for text, value in zip(texts[part], seen[part]) if value is not None}
+        part: {
+            text: value
+            for text, value in zip(texts[part], seen[part], strict=True)
+            if value is not None
+        }
         for part in LISTED
     }
 
