@@ -147,7 +147,7 @@ def test_what_is_not_data_is_refused():
         linear.best_variance(VALUES, 4)
     with pytest.raises(ValueError, match="largest first"):
         linear.best_variance(VALUES[::-1], 2)
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(ValueError, match="must not be negative"):
         linear.best_variance(np.array([5.0, -2.0]), 1)
     with pytest.raises(ValueError, match="symmetric"):
         linear.optimum(np.array([[1e-8, 9e-7], [0.0, 1e-8]]), 1, 1e-9)
